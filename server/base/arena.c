@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/base/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 

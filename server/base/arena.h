@@ -41,8 +41,8 @@ GN_ANY_THREAD void *gn_arena_calloc(struct gn_arena *a, size_t size);
 /** A copy of the bytes with a NUL behind them (not counted in the slice). */
 GN_ANY_THREAD struct gn_slice gn_arena_dup(struct gn_arena *a, struct gn_slice bytes);
 /** Formatted text in the arena; NUL-terminated, the NUL is not counted. */
-GN_ANY_THREAD GN_PRINTF(2, 3) struct gn_slice gn_arena_printf(
-        struct gn_arena *a, const char *fmt, ...);
+GN_ANY_THREAD GN_PRINTF(2, 3) struct gn_slice
+        gn_arena_printf(struct gn_arena *a, const char *fmt, ...);
 /** Runs `fn(arg)` at the next reset, before anything registered earlier. */
 GN_ANY_THREAD void gn_arena_on_reset(struct gn_arena *a, gn_arena_fn fn, void *arg);
 /** Runs the hooks and frees everything but one block, which is kept for reuse. */

@@ -71,8 +71,7 @@ void gn_bufq_append(struct gn_bufq *q, struct gn_slice bytes)
     }
 }
 
-void gn_bufq_lend(
-        struct gn_bufq *q, struct gn_slice bytes, gn_bufq_release_fn release, void *arg)
+void gn_bufq_lend(struct gn_bufq *q, struct gn_slice bytes, gn_bufq_release_fn release, void *arg)
 {
     struct gn_bufq_segment *s;
 

@@ -22,9 +22,7 @@ struct gn_slice {
 };
 
 /** A slice of a string literal. */
-#define GN_LIT(text)                                                                               \
-    ((struct gn_slice){                                                                            \
-            .ptr = ("" text), .len = sizeof(text) - 1})
+#define GN_LIT(text) ((struct gn_slice){.ptr = ("" text), .len = sizeof(text) - 1})
 /** The same in a static initialiser. */
 #define GN_LIT_INIT(text)                                                                          \
     {                                                                                              \
@@ -58,7 +56,7 @@ static inline bool gn_slice_starts_with(struct gn_slice s, struct gn_slice prefi
 static inline bool gn_slice_ends_with(struct gn_slice s, struct gn_slice suffix)
 {
     return s.len >= suffix.len &&
-           (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+            (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 /** The slice without its first `n` bytes; `n` is clipped to its length. */
