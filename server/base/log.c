@@ -10,7 +10,7 @@
 
 #include "server/base/alloc.h"
 
-#define LINE_BYTES 2048
+#define LINE_BYTES 1536
 
 static atomic_int threshold = GN_LOG_INFO;
 static gn_log_sink_fn log_sink;
