@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_SERVER_LOOP_LOOP_H
+#define GN_SERVER_LOOP_LOOP_H
+
+/*
+ * One event loop, one thread: descriptors, timers, signals, posts from other
+ * threads, and hooks at the end of each turn. This is the only folder that
+ * knows libev.
+ *
+ * Thread: the loop thread, but for gn_loop_post. Callbacks run on the loop
+ * thread and begin with gn_assert_loop_thread().
+ * Ownership: watchers are embedded in their owners, who stop them before they
+ * die; the loop never allocates or frees for them. Stopping a watcher inside
+ * its own callback, or another watcher that is ready in the same turn, is safe:
+ * a stopped watcher is not called.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server/base/attr.h"
+#include "server/base/clock.h"
+#include "server/base/err.h"
+#include "server/base/list.h"
+
+struct gn_loop;
+
+/**
+ * Returns: GN_OK           `*loop_out` is the caller's; the calling thread becomes its thread
+ *          GN_ERR_SYSTEM   no event backend or descriptor could be had
+ */
+GN_MUST_CHECK enum gn_err gn_loop_create(struct gn_loop **loop_out, struct gn_error *err);
+/** All watchers must have been stopped. */
+void gn_loop_destroy(struct gn_loop **loop);
+
+/** Runs until gn_loop_stop, even with no watcher active. */
+void gn_loop_run(struct gn_loop *loop);
+/** Makes gn_loop_run return at the end of this turn. */
+GN_LOOP_THREAD void gn_loop_stop(struct gn_loop *loop);
+/** One turn without waiting: for tests. */
+void gn_loop_run_once(struct gn_loop *loop);
+
+/** The time at the start of this turn. */
+GN_LOOP_THREAD gn_deadline gn_loop_now(const struct gn_loop *loop);
+/** gn_loop_now plus `ms`. */
+GN_LOOP_THREAD gn_deadline gn_loop_after_ms(const struct gn_loop *loop, int64_t ms);
+
+/** The analysis cannot follow callbacks: they state their thread. Checked in debug builds. */
+#if defined(__clang__)
+void gn_assert_loop_thread(const struct gn_loop *loop) GN_TSA(assert_capability(gn_role_loop));
+#else
+void gn_assert_loop_thread(const struct gn_loop *loop);
+#endif
+
+/* ---- from other threads ------------------------------------------------ */
+
+struct gn_post;
+typedef void (*gn_post_fn)(struct gn_post *post);
+
+/** Embedded in what is posted; must stay alive until its function has run. */
+struct gn_post {
+    struct gn_post *next; /* private */
+    gn_post_fn fn;        /* runs on the loop thread */
+};
+
+/**
+ * Runs `post->fn(post)` on the loop thread, soon. Posts of one thread run in
+ * order. Lock-free; only the post that finds the queue empty wakes the loop.
+ * A post may be posted again once its function has begun.
+ */
+GN_ANY_THREAD void gn_loop_post(struct gn_loop *loop, struct gn_post *post);
+
+/* ---- descriptors ------------------------------------------------------- */
+
+enum {
+    GN_IO_READ = 1,
+    GN_IO_WRITE = 2,
+};
+
+struct gn_io;
+/** `events` are those that are ready; an error or hang-up shows as all watched ones. */
+typedef void (*gn_io_fn)(struct gn_io *io, unsigned events);
+
+struct gn_io {
+    struct gn_loop *loop;
+    gn_io_fn fn;
+    union {
+        void *align;
+        char bytes[48]; /* libev's watcher, by static assertion */
+    } ev;
+};
+
+/** Prepares a stopped watcher for `fd`. */
+void gn_io_init(struct gn_io *io, struct gn_loop *loop, int fd, gn_io_fn fn);
+/** Watches exactly `events` (0 stops); does nothing when that is so already. */
+GN_LOOP_THREAD void gn_io_watch(struct gn_io *io, unsigned events);
+/** What is watched now. */
+unsigned gn_io_events(const struct gn_io *io);
+int gn_io_fd(const struct gn_io *io);
+/** Stops; must precede closing the descriptor. A zeroed gn_io is accepted. */
+GN_LOOP_THREAD void gn_io_fini(struct gn_io *io);
+
+/* ---- single timers ----------------------------------------------------- */
+
+/* For the few; connections use server/loop/timeout_list.h. */
+
+struct gn_timer;
+typedef void (*gn_timer_fn)(struct gn_timer *timer);
+
+struct gn_timer {
+    struct gn_loop *loop;
+    gn_timer_fn fn;
+    union {
+        void *align;
+        char bytes[56];
+    } ev;
+};
+
+void gn_timer_init(struct gn_timer *timer, struct gn_loop *loop, gn_timer_fn fn);
+/** Fires once at `at`, at once when that is past; re-arms when running. GN_NEVER stops. */
+GN_LOOP_THREAD void gn_timer_start(struct gn_timer *timer, gn_deadline at);
+/** A zeroed gn_timer is accepted. */
+GN_LOOP_THREAD void gn_timer_stop(struct gn_timer *timer);
+bool gn_timer_is_running(const struct gn_timer *timer);
+
+/* ---- the end of a turn ------------------------------------------------- */
+
+struct gn_turn_hook;
+typedef void (*gn_turn_fn)(struct gn_turn_hook *hook);
+
+/** Runs each time the loop has handled all that was ready and is about to wait. */
+struct gn_turn_hook {
+    struct gn_list link; /* private */
+    gn_turn_fn fn;
+};
+
+GN_LOOP_THREAD void gn_loop_add_turn_hook(struct gn_loop *loop, struct gn_turn_hook *hook);
+GN_LOOP_THREAD void gn_loop_remove_turn_hook(struct gn_turn_hook *hook);
+
+#endif
