@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_BRIDGE_PY_PYEXEC_H
+#define GN_BRIDGE_PY_PYEXEC_H
+
+/*
+ * The Python executor: worker threads that run calls in CPython, aware of the
+ * GIL. The rules it keeps:
+ *
+ *  1. Calls submitted during one turn of the loop are published together: one
+ *     lock, at most one wake-up.
+ *  2. A worker that finishes a call takes the next without releasing the GIL;
+ *     it releases it only to sleep.
+ *  3. One runner while Python is the bottleneck. Another worker is woken only
+ *     when the runner makes no progress because it is blocked outside Python;
+ *     sampled wall against CPU time tells applications that mostly wait, and
+ *     for those as many workers are woken as calls are queued.
+ *  4. Completions are batched: a lock-free stack, and only the push that finds
+ *     it empty wakes the loop.
+ *  5. The loop never takes the GIL; references it is done with are dropped by
+ *     the next worker that holds it (gn_pyexec_drop_later).
+ *  6. One worker owns a call from start to end.
+ *  7. The queue is bounded in length and in waiting time; a call whose client
+ *     has gone or whose time is over is never started.
+ *
+ * The order of the queue is decided in one place (bridge/py/call_queue), first
+ * come first served today.
+ *
+ * Thread: marked per function. No lock is held while Python runs.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/attr.h"
+#include "server/base/clock.h"
+#include "server/base/err.h"
+#include "server/base/list.h"
+#include "server/loop/loop.h"
+
+struct gn_pyexec;
+struct gn_pycall;
+
+struct gn_pycall_ops {
+    /** Runs the call: on a worker, holding the GIL. Leaves no exception set. */
+    void (*run)(struct gn_pycall *call);
+    /** The call has run: on the loop, once. The caller may free it here. */
+    void (*done)(struct gn_pycall *call);
+    /**
+     * The call will never run: on the loop, once, instead of `done`.
+     * why: GN_ERR_TIMEOUT (waited longer than queue_ms), GN_ERR_CLOSED (stopping)
+     */
+    void (*refused)(struct gn_pycall *call, enum gn_err why);
+};
+
+/** Embedded in what is run. Zeroed but for ops before submit. */
+struct gn_pycall {
+    const struct gn_pycall_ops *ops;
+    struct gn_list link;    /* private: queue */
+    struct gn_pycall *next; /* private: completion stack */
+    gn_deadline queued_at;  /* set by submit */
+    gn_deadline started_at; /* set by the worker; 0 before */
+    gn_deadline ended_at;   /* set by the worker */
+    uint32_t key;           /* groups calls of like cost; 0: unknown */
+    int state;              /* private, under the executor's lock */
+};
+
+struct gn_pyexec_options {
+    unsigned min_threads; /* kept when idle; default 1 */
+    unsigned max_threads; /* default 8 */
+    int64_t idle_ms;      /* a surplus idle worker retires after this; default 30 000 */
+    unsigned queue_calls; /* waiting calls; default 1024; beyond: GN_ERR_FULL */
+    int64_t queue_ms;     /* longest wait for a worker; default 30 000; 0: no limit */
+};
+
+struct gn_pyexec_options gn_pyexec_options_default(void);
+
+struct gn_pyexec_stats {
+    unsigned threads;   /* alive */
+    unsigned busy;      /* in a call */
+    unsigned queued;    /* waiting */
+    uint64_t completed; /* since the start */
+    uint64_t refused;   /* since the start, full or late */
+    uint64_t wakeups;   /* workers woken since the start */
+    double wait_ratio;  /* estimate: share of a call spent outside Python, 0..1 */
+};
+
+/** The interpreter must be initialised (bridge/py/host.h); workers start on first use. */
+GN_LOOP_THREAD struct gn_pyexec *gn_pyexec_create(
+        struct gn_loop *loop, const struct gn_pyexec_options *options);
+
+/**
+ * Queues a call; it is published when this turn of the loop ends.
+ *
+ * Returns: GN_OK (one of done or refused follows, never during this call),
+ *          GN_ERR_FULL (queue_calls are waiting; nothing was taken),
+ *          GN_ERR_CLOSED (stopping; nothing was taken)
+ */
+GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_pyexec_submit(
+        struct gn_pyexec *exec, struct gn_pycall *call);
+
+/** Takes back a call no worker has started; then neither done nor refused follows. */
+GN_LOOP_THREAD bool gn_pyexec_withdraw(struct gn_pyexec *exec, struct gn_pycall *call);
+
+/**
+ * Queues an object whose reference is to be dropped by a worker. `object` is a
+ * PyObject *, spelled without Python.h. Never blocks.
+ */
+GN_ANY_THREAD void gn_pyexec_drop_later(struct gn_pyexec *exec, void *object);
+
+GN_LOOP_THREAD struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *exec);
+
+/**
+ * Refuses what is queued, waits until running calls end or `deadline`, and
+ * ends the workers. Blocks the calling thread, which must not hold the GIL:
+ * only when the loop has ended.
+ *
+ * Returns: GN_OK           every worker has ended; the executor is freed
+ *          GN_ERR_TIMEOUT  some are stuck; the executor is left behind for them
+ */
+GN_MUST_CHECK enum gn_err gn_pyexec_stop(struct gn_pyexec **exec, gn_deadline deadline);
+
+/**
+ * Called on a worker that runs a call, with the GIL held: `blocking` runs
+ * without the GIL (and the executor knows the worker is not running Python).
+ */
+GN_WORKER_THREAD void gn_pyexec_without_gil(
+        struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg);
+
+#endif
