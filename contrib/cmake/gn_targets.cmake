@@ -8,6 +8,7 @@ function(gn_library name)
     target_link_libraries(${name}
         PUBLIC ${GN_LAYER_${name}_USES}
         PRIVATE gn_flags ${GN_LAYER_${name}_OUTSIDE})
+    target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:${gn_lto_flags}>)
 endfunction()
 
 # gn_test(<file without .c> LINKS <layers…>): one test program per source file,
