@@ -72,6 +72,19 @@ static inline struct gn_list *gn_list_pop(struct gn_list *head)
     return node;
 }
 
+/** Moves every node of `from` behind those of `to`; `from` is empty after. */
+static inline void gn_list_splice(struct gn_list *to, struct gn_list *from)
+{
+    if (gn_list_is_empty(from)) {
+        return;
+    }
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    gn_list_init(from);
+}
+
 #define GN_LIST_ENTRY(node, type, member) GN_CONTAINER_OF(node, type, member)
 
 /** Visits each node; the body may unlink or free the current one. */

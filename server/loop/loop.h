@@ -30,12 +30,12 @@ struct gn_loop;
  *          GN_ERR_SYSTEM   no event backend or descriptor could be had
  */
 GN_MUST_CHECK enum gn_err gn_loop_create(struct gn_loop **loop_out, struct gn_error *err);
-/** All watchers must have been stopped. */
+/** All watchers must have been stopped. Runs what was posted and has not run. */
 void gn_loop_destroy(struct gn_loop **loop);
 
-/** Runs until gn_loop_stop, even with no watcher active. */
+/** Runs until gn_loop_stop, even with no watcher active. Never from a callback or a task. */
 void gn_loop_run(struct gn_loop *loop);
-/** Makes gn_loop_run return at the end of this turn. */
+/** Makes gn_loop_run return at the end of this turn; one that has not begun returns at once. */
 GN_LOOP_THREAD void gn_loop_stop(struct gn_loop *loop);
 /** One turn without waiting: for tests. */
 void gn_loop_run_once(struct gn_loop *loop);
@@ -45,7 +45,7 @@ GN_LOOP_THREAD gn_deadline gn_loop_now(const struct gn_loop *loop);
 /** gn_loop_now plus `ms`. */
 GN_LOOP_THREAD gn_deadline gn_loop_after_ms(const struct gn_loop *loop, int64_t ms);
 
-/** The analysis cannot follow callbacks: they state their thread. Checked in debug builds. */
+/** The analysis cannot follow callbacks: they state their thread, and it is checked. */
 #if defined(__clang__)
 void gn_assert_loop_thread(const struct gn_loop *loop) GN_TSA(assert_capability(gn_role_loop));
 #else
@@ -110,9 +110,10 @@ typedef void (*gn_timer_fn)(struct gn_timer *timer);
 struct gn_timer {
     struct gn_loop *loop;
     gn_timer_fn fn;
+    gn_deadline at; /* while running */
     union {
         void *align;
-        char bytes[56];
+        char bytes[48];
     } ev;
 };
 
@@ -125,16 +126,39 @@ bool gn_timer_is_running(const struct gn_timer *timer);
 
 /* ---- the end of a turn ------------------------------------------------- */
 
+struct gn_defer;
+typedef void (*gn_defer_fn)(struct gn_defer *defer);
+
+/** A call that runs later in this turn, from the loop's own stack. Zeroed but for `fn`. */
+struct gn_defer {
+    struct gn_list link; /* private */
+    gn_defer_fn fn;
+};
+
+/**
+ * Runs `defer->fn(defer)` once, in order, after the callbacks of this turn and
+ * before its hooks. Does nothing when it is queued already. It may be deferred
+ * again from its own function.
+ */
+GN_LOOP_THREAD void gn_loop_defer(struct gn_loop *loop, struct gn_defer *defer);
+/** Must precede the end of a queued owner. Does nothing when not queued. */
+GN_LOOP_THREAD void gn_defer_cancel(struct gn_defer *defer);
+bool gn_defer_is_queued(const struct gn_defer *defer);
+
 struct gn_turn_hook;
 typedef void (*gn_turn_fn)(struct gn_turn_hook *hook);
 
-/** Runs each time the loop has handled all that was ready and is about to wait. */
+/**
+ * Runs each time the loop has handled all that was ready and is about to wait;
+ * once more when a hook caused calls to be deferred. Zeroed but for `fn`.
+ */
 struct gn_turn_hook {
     struct gn_list link; /* private */
     gn_turn_fn fn;
 };
 
 GN_LOOP_THREAD void gn_loop_add_turn_hook(struct gn_loop *loop, struct gn_turn_hook *hook);
+/** Any hook may remove any, itself included. Does nothing when it was not added. */
 GN_LOOP_THREAD void gn_loop_remove_turn_hook(struct gn_turn_hook *hook);
 
 #endif
