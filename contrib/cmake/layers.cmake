@@ -1,5 +1,5 @@
 # Who may know whom. One table drives linking (gn_targets.cmake) and the
-# include check (contrib/lint/layers): a library may include and link the
+# include check (contrib/lint/layers.py): a library may include and link the
 # layers it names here and nothing else of ours.
 #
 #   gn_layer(<library> <folder> USES <libraries…> OUTSIDE <imported targets…>)

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The outside of files: licence line first, header beside each source, guards.
+
+ - The first line (the second, behind #!) names the licence.
+ - x.c of a layer has x.h, and tests/<folder>/test_x.c (a warning when not).
+ - A header's guard is its path: GN_SERVER_BASE_SLICE_H.
+"""
+
+import re
+import sys
+
+import gnlint
+import layers
+
+LICENCE = "SPDX-License-Identifier: MIT"
+
+
+def check_licence(source, report):
+    first = source.text.splitlines()[:2]
+    if first and first[0].startswith("#!"):
+        first = first[1:]
+    if not first or LICENCE not in first[0]:
+        report.error(source.path, 1, f"the first line must say {LICENCE}")
+
+
+def check_guard(source, report):
+    guard = "GN_" + re.sub(r"[^A-Z0-9]", "_", source.path.upper())
+    guard = guard.replace("GN_GN_", "GN_")
+    match = re.search(r"^#ifndef (\w+)\n#define \1$", source.text, re.MULTILINE)
+    if match is None or not (match.group(1) == guard or match.group(1) == guard[len("GN_"):]):
+        report.error(source.path, 1, f"the include guard must be {guard}")
+
+
+def check_neighbours(source, root, report):
+    header = root / (source.path[:-1] + "h")
+    folder, name = source.path.rsplit("/", 1)
+    if name != "main.c" and not header.exists():
+        report.error(source.path, 1, f"{source.path[:-1]}h is missing: each source has its header")
+    if name != "main.c" and not (root / "tests" / folder / f"test_{name}").exists():
+        report.warn(source.path, 1, f"no tests/{folder}/test_{name}")
+
+
+def main():
+    args = gnlint.arguments(__doc__).parse_args()
+    report = gnlint.Report("files")
+    table = layers.read_table(args.root)
+    found = gnlint.sources(args.root, (".c", ".h", ".S", ".py"))
+    for source in found:
+        if source.path.endswith(".py") and not source.text.strip():
+            continue
+        check_licence(source, report)
+        if source.path.endswith(".h"):
+            check_guard(source, report)
+        if source.path.endswith(".c") and layers.layer_of(table, source.path) is not None:
+            check_neighbours(source, args.root, report)
+    return report.exit_code(len(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

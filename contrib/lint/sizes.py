@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Files of at most 800 lines (a warning above 500), functions of at most 70.
+
+A function is what stands between a brace in the first column and the next one
+that closes there, which is how clang-format lays every function out.
+"""
+
+import re
+import sys
+
+import gnlint
+
+FILE_LINES = 800
+FILE_LINES_WARN = 500
+FUNCTION_LINES = 70
+
+NAME = re.compile(r"(\w+)\s*\(")
+
+
+def name_above(lines, opening):
+    """The name of the function whose body opens at index `opening`."""
+    start = opening
+    while start > 0 and lines[start - 1].strip() and not lines[start - 1].startswith(("}", "#")):
+        start -= 1
+    head = " ".join(lines[start:opening])
+    test = re.match(r"Test\((\w+), (\w+)", head)
+    if test:
+        return "/".join(test.groups())
+    names = [n for n in NAME.findall(head) if not n.isupper() and n != "__attribute__"]
+    return names[0] if names else "function"
+
+
+def check(source, report):
+    lines = gnlint.blank(source.text, strings=True).splitlines()
+    if len(lines) > FILE_LINES:
+        report.error(source.path, FILE_LINES, f"{len(lines)} lines; {FILE_LINES} is the limit")
+    elif len(lines) > FILE_LINES_WARN:
+        report.warn(source.path, FILE_LINES_WARN, f"{len(lines)} lines; above {FILE_LINES_WARN} consider a split")
+    if source.path.endswith((".c", ".h")):
+        check_functions(source.path, lines, report)
+
+
+def check_functions(path, lines, report):
+    opening = None
+    for index, line in enumerate(lines):
+        if line.startswith("{"):
+            opening = index
+        elif line.startswith("}") and opening is not None:
+            length = index - opening - 1
+            if length > FUNCTION_LINES:
+                report.error(path, opening + 1, f"{name_above(lines, opening)} has {length} lines; "
+                             f"{FUNCTION_LINES} is the limit")
+            opening = None
+
+
+def main():
+    args = gnlint.arguments(__doc__).parse_args()
+    report = gnlint.Report("sizes")
+    found = gnlint.sources(args.root, (".c", ".h", ".py", ".S", ".js", ".cmake"))
+    for source in found:
+        check(source, report)
+    return report.exit_code(len(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
