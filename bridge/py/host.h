@@ -3,13 +3,24 @@
 #define GN_BRIDGE_PY_HOST_H
 
 /*
- * Hosting CPython: configure, initialise, import, finalise. The only file that
- * may assume this process started the interpreter; everything else in
- * bridge/py also works as a guest of one that runs already.
+ * Hosting CPython: configure, initialise, finalise. The only file that may
+ * assume this process started the interpreter; everything else in bridge/py
+ * also works as a guest of one that runs already.
  *
  * Thread: the process's main thread, before the loop runs and after it ended.
+ *
+ * The life of a server, in order:
+ *
+ *     gn_py_host_start            the main thread holds the GIL
+ *     gn_py_import …              applications are imported
+ *     gn_py_host_release_gil      for good, as long as the loop runs
+ *     gn_loop_run
+ *     gn_pyexec_stop              workers end
+ *     gn_py_host_take_gil         to drop what holds Python objects
+ *     gn_py_host_stop
  */
 
+#include "server/base/attr.h"
 #include "server/base/clock.h"
 #include "server/base/err.h"
 
@@ -26,30 +37,51 @@ struct gn_py_host_options {
 
 /**
  * Initialises the interpreter: UTF-8, unbuffered stdio, no signal handlers of
- * its own, sys.executable a real interpreter, __main__ a real module. The
- * calling thread holds the GIL afterwards.
+ * its own, sys.executable a real interpreter, __main__ a real module, fatal
+ * signals reported by faulthandler. The calling thread holds the GIL afterwards.
+ * At most once per process.
  *
- * Returns: GN_OK, GN_ERR_NOT_FOUND (no such environment), GN_ERR_UNSUPPORTED
- *          (the environment is for another Python version: err says both),
- *          GN_ERR_PYTHON (initialisation failed)
+ * Returns: GN_OK
+ *          GN_ERR_NOT_FOUND    no such directory or environment
+ *          GN_ERR_UNSUPPORTED  the environment is for another Python version: err says both
+ *          GN_ERR_PYTHON       initialisation failed
  */
 GN_MUST_CHECK enum gn_err gn_py_host_start(const struct gn_py_host_options *options,
         struct gn_py_host **host_out, struct gn_error *err);
 
 /** "3.11.2"; static. */
-const char *gn_py_version(void);
+GN_ANY_THREAD const char *gn_py_version(void);
 /** The environment in use, or NULL. */
 const char *gn_py_host_venv(const struct gn_py_host *host);
+/** sys.executable, or "" when no interpreter of our version was found. */
+const char *gn_py_host_executable(const struct gn_py_host *host);
 
-/** Gives the GIL up for good: workers take over. Called once, before the loop runs. */
+/** Gives the GIL up: workers take over. Pairs with gn_py_host_take_gil. */
 void gn_py_host_release_gil(struct gn_py_host *host);
+/**
+ * Takes the GIL back. Waits for whoever holds it; should that be longer than
+ * `deadline`, Python is stuck in C code and the process is ended with status
+ * 0 after a line in the log: nothing of the interpreter can run any more.
+ */
+void gn_py_host_take_gil(struct gn_py_host *host, gn_deadline deadline);
 
 /**
- * Takes the GIL back, runs threading's shutdown and atexit hooks, finalises.
- * What is not finished at `deadline` (a non-daemon thread that does not end) is
- * left: the function logs it and returns.
+ * Registers `fn(arg)` to run in children that Python code forks (os.fork,
+ * multiprocessing's "fork"), before their Python code goes on: to close what
+ * the child must not keep, listening sockets above all. `fn` must be
+ * async-signal-safe. Once per host; the GIL must be held.
+ */
+void gn_py_host_on_fork(struct gn_py_host *host, void (*fn)(void *arg), void *arg);
+
+/**
+ * Joins non-daemon threads, runs atexit hooks, finalises. The GIL must be held
+ * (it is taken if it is not). Threads that do not end by `deadline` are named
+ * in the log and left; atexit hooks run all the same, within 2 seconds more,
+ * after which a watchdog ends the process with status 0.
  *
- * Returns: GN_OK, GN_ERR_TIMEOUT (the caller should _exit: Python code may still run)
+ * Returns: GN_OK           the interpreter is gone
+ *          GN_ERR_TIMEOUT  hooks have run and streams are flushed, but threads may still run
+ *                          Python: the caller should call _exit at once
  */
 GN_MUST_CHECK enum gn_err gn_py_host_stop(struct gn_py_host **host, gn_deadline deadline);
 

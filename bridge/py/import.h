@@ -4,7 +4,7 @@
 
 /*
  * Finding an application by its name: `package.module:callable`, dotted
- * attributes (`module:site.app`), factory calls (`module:create_app()` with
+ * attributes (`module:site.app`), factory calls (`module:create_app("x")` with
  * literal arguments), a missing callable meaning `application`, then `app`.
  *
  * Thread: the main thread, holding the GIL: frameworks expect to be imported there.
@@ -14,11 +14,11 @@
 #include "server/base/slice.h"
 
 /**
- * Imports and resolves. `*object_out` is a new reference to a PyObject, spelled
- * without Python.h.
+ * Imports and resolves to something callable. `*object_out` is a new reference
+ * to a PyObject, spelled without Python.h.
  *
  * Returns: GN_OK
- *          GN_ERR_INVALID     the name is misspelled
+ *          GN_ERR_INVALID     the name is misspelled, or what it names cannot be called
  *          GN_ERR_NOT_FOUND   no such module or attribute
  *          GN_ERR_PYTHON      importing or calling the factory raised
  * In each case err says in one sentence what is wrong and what to do; the

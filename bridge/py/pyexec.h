@@ -22,6 +22,8 @@
  *  7. The queue is bounded in length and in waiting time; a call whose client
  *     has gone or whose time is over is never started.
  *
+ * Each call starts with an empty contextvars context of its own.
+ *
  * The order of the queue is decided in one place (bridge/py/call_queue), first
  * come first served today.
  *
@@ -81,7 +83,7 @@ struct gn_pyexec_stats {
     uint64_t completed; /* since the start */
     uint64_t refused;   /* since the start, full or late */
     uint64_t wakeups;   /* workers woken since the start */
-    double wait_ratio;  /* estimate: share of a call spent outside Python, 0..1 */
+    double runners;     /* estimate: workers that keep Python busy; 1: it only computes */
 };
 
 /** The interpreter must be initialised (bridge/py/host.h); workers start on first use. */
