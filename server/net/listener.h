@@ -51,7 +51,7 @@ GN_LOOP_THREAD void gn_listener_pause(struct gn_listener *listener);
 GN_LOOP_THREAD void gn_listener_resume(struct gn_listener *listener);
 /** The bound address, with the real port when 0 was asked for. */
 const struct gn_addr *gn_listener_addr(const struct gn_listener *listener);
-/** Closes; removes a Unix socket it made itself. Accepts NULL. */
+/** Closes; removes a Unix socket it made itself. Not from its own accept callback. */
 void gn_listener_destroy(struct gn_listener **listener);
 
 #endif

@@ -39,6 +39,13 @@ struct gn_stream_ops {
      *          GN_ERR_IO (the stream is dead; a file that shrank counts too)
      */
     enum gn_err (*write)(struct gn_stream *s, struct gn_bufq *q);
+    /**
+     * Writes bytes that are not worth queueing: at most once what `iov` holds;
+     * `*n_sent_out` may be less, also on GN_OK's siblings.
+     * Returns: GN_OK (everything), GN_ERR_WANT_WRITE, GN_ERR_WANT_READ, GN_ERR_IO
+     */
+    enum gn_err (*writev)(
+            struct gn_stream *s, const struct iovec *iov, int n_iov, size_t *n_sent_out);
     /** Sends FIN, or close_notify. Returns: GN_OK, GN_ERR_WANT_*, GN_ERR_IO */
     enum gn_err (*shutdown)(struct gn_stream *s);
     /** True when bytes are decrypted and waiting although the descriptor is quiet. */
@@ -80,6 +87,22 @@ GN_LOOP_THREAD static inline GN_MUST_CHECK enum gn_err gn_stream_write(
         struct gn_stream *s, struct gn_bufq *q)
 {
     return s->ops->write(s, q);
+}
+
+GN_LOOP_THREAD static inline GN_MUST_CHECK enum gn_err gn_stream_writev(
+        struct gn_stream *s, const struct iovec *iov, int n_iov, size_t *n_sent_out)
+{
+    return s->ops->writev(s, iov, n_iov, n_sent_out);
+}
+
+GN_LOOP_THREAD static inline GN_MUST_CHECK enum gn_err gn_stream_shutdown(struct gn_stream *s)
+{
+    return s->ops->shutdown(s);
+}
+
+GN_LOOP_THREAD static inline bool gn_stream_has_pending(const struct gn_stream *s)
+{
+    return s->ops->has_pending(s);
 }
 
 #endif
