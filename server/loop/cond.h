@@ -24,5 +24,13 @@ GN_LOOP_THREAD void gn_cond_broadcast(struct gn_cond *cond);
 /** Returns: GN_OK when signalled, GN_ERR_TIMEOUT, GN_ERR_CANCELLED. */
 GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_cond_await(
         struct gn_cond *cond, gn_deadline deadline);
+/**
+ * The same, but cancellation does not cut it short: for memory that another
+ * thread still uses. The signal must be certain to come soon.
+ *
+ * Returns: GN_OK when signalled, GN_ERR_TIMEOUT
+ */
+GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_cond_await_shielded(
+        struct gn_cond *cond, gn_deadline deadline);
 
 #endif

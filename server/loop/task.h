@@ -54,7 +54,13 @@ GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_task_start(
 
 /** The running task, or NULL on the loop's own stack. */
 GN_LOOP_THREAD struct gn_task *gn_task_current(void);
-/** Safe from any code on the loop thread but the task itself; the task runs during this call. */
+/**
+ * Makes the pending wait of `task` and every later one return GN_ERR_CANCELLED.
+ * A task that is waiting runs during this call, and has usually returned after
+ * it: the exceptions are waits that something else still needs (a function on
+ * a worker thread, gn_cond_await_shielded, a cancelled child). A task that is
+ * running, the calling one included, learns of it at its next wait.
+ */
 GN_LOOP_THREAD void gn_task_cancel(struct gn_task *task);
 GN_LOOP_THREAD bool gn_task_is_cancelled(const struct gn_task *task);
 /** The loop of the running task. */
@@ -62,7 +68,7 @@ GN_LOOP_THREAD struct gn_loop *gn_task_loop(void);
 
 /* All of these may only be called from a task. */
 
-/** Returns GN_OK at `until`, or GN_ERR_CANCELLED. */
+/** Returns GN_OK at `until`, or GN_ERR_CANCELLED. Lets the loop turn at least once. */
 GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_sleep_await(gn_deadline until);
 
 /**
@@ -74,8 +80,9 @@ GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_fd_await(
         int fd, unsigned events, unsigned *ready_out, gn_deadline deadline);
 
 /**
- * Waits until `task` has returned; OK at once when it has. A task may be
- * joined by one other. `*task` is set to NULL on GN_OK.
+ * Waits until `task`, a child from gn_task_spawn, has returned; OK at once
+ * when it has. `*task` is set to NULL on GN_OK. A child that has been cancelled
+ * is waited for even when the caller is cancelled too: it is on its way out.
  *
  * Returns: GN_OK, GN_ERR_TIMEOUT, GN_ERR_CANCELLED
  */
@@ -89,5 +96,11 @@ GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_task_join_await(
  */
 GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_task_spawn(
         gn_task_fn fn, void *arg, struct gn_task **task_out);
+
+/**
+ * Cancels a child and waits until it has returned, whatever happens: for the
+ * way out. NULL is allowed; `*task` is set to NULL.
+ */
+GN_LOOP_THREAD GN_AWAITS void gn_task_reap_await(struct gn_task **task);
 
 #endif
