@@ -19,5 +19,13 @@ function(gn_test name)
     target_link_libraries(${name} PRIVATE ${ARG_LINKS} gn_test_support gn_flags)
     add_test(NAME unit.${name} COMMAND ${name})
     set_tests_properties(unit.${name} PROPERTIES
-        LABELS unit TIMEOUT 120 FAIL_REGULAR_EXPRESSION "LeakSanitizer")
+        LABELS unit TIMEOUT 120 ENVIRONMENT "${gn_sanitizer_environment}"
+        FAIL_REGULAR_EXPRESSION "LeakSanitizer")
 endfunction()
+
+# Criterion reports a leak and exits 0 all the same, hence the expression above.
+set(gn_sanitizer_environment
+    "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0"
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:second_deadlock_stack=1")

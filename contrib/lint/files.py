@@ -3,7 +3,7 @@
 """The outside of files: licence line first, header beside each source, guards.
 
  - The first line (the second, behind #!) names the licence.
- - x.c of a layer has x.h, and tests/<folder>/test_x.c (a warning when not).
+ - x.c of a layer has x.h (x_way.c may share x.h), and tests/<folder>/test_x.c (a warning when not).
  - A header's guard is its path: GN_SERVER_BASE_SLICE_H.
 """
 
@@ -32,10 +32,15 @@ def check_guard(source, report):
         report.error(source.path, 1, f"the include guard must be {guard}")
 
 
+def has_header(folder, stem):
+    """x.h, or for one of several implementations of x (x_fd.c, x_tls.c) their common header."""
+    words = stem.split("_")
+    return any((folder / ("_".join(words[:n]) + ".h")).exists() for n in range(1, len(words) + 1))
+
+
 def check_neighbours(source, root, report):
-    header = root / (source.path[:-1] + "h")
     folder, name = source.path.rsplit("/", 1)
-    if name != "main.c" and not header.exists():
+    if name != "main.c" and not has_header(root / folder, name[:-len(".c")]):
         report.error(source.path, 1, f"{source.path[:-1]}h is missing: each source has its header")
     if name != "main.c" and not (root / "tests" / folder / f"test_{name}").exists():
         report.warn(source.path, 1, f"no tests/{folder}/test_{name}")

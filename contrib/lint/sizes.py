@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Files of at most 800 lines (a warning above 500), functions of at most 70.
+"""Files of at most 800 lines (a warning above 500), functions of at most 70,
+control structures nested at most four deep.
 
 A function is what stands between a brace in the first column and the next one
 that closes there, which is how clang-format lays every function out.
@@ -14,6 +15,9 @@ import gnlint
 FILE_LINES = 800
 FILE_LINES_WARN = 500
 FUNCTION_LINES = 70
+NESTING = 4
+
+CONTROL = re.compile(r"^\s*(?:} )?(?:if|else|for|while|do|switch)\b(?!.*;$)")
 
 NAME = re.compile(r"(\w+)\s*\(")
 
@@ -48,10 +52,24 @@ def check_functions(path, lines, report):
             opening = index
         elif line.startswith("}") and opening is not None:
             length = index - opening - 1
+            check_nesting(path, lines, opening, index, report)
             if length > FUNCTION_LINES:
                 report.error(path, opening + 1, f"{name_above(lines, opening)} has {length} lines; "
                              f"{FUNCTION_LINES} is the limit")
             opening = None
+
+
+def check_nesting(path, lines, opening, closing, report):
+    """A control structure at brace depth d within the body opens level d."""
+    depth = 0
+    for index in range(opening, closing):
+        line = lines[index]
+        level = depth - line.lstrip().startswith("}")
+        if level > NESTING and CONTROL.match(line):
+            report.error(path, index + 1, f"{name_above(lines, opening)} nests {level} deep; "
+                         f"{NESTING} is the limit")
+            return
+        depth += line.count("{") - line.count("}")
 
 
 def main():

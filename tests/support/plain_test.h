@@ -24,7 +24,7 @@ struct gn_plain_options {
     int signal;     /* the test must end by this signal; 0: by none */
     int exit_code;  /* the test must end with this exit code */
     double timeout; /* seconds; 0: gn_test's own limit */
-    bool disabled;  /* counted as skipped */
+    bool disabled;  /* neither run nor counted */
     void (*init)(void);
     void (*fini)(void);
     const char *description;

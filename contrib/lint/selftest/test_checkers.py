@@ -48,6 +48,12 @@ def long_function(n_lines):
     return SPDX + "void f(void)\n{\n" + "    ;\n" * n_lines + "}\n"
 
 
+def nested_function(n_levels):
+    body = "".join("    " * n + "    if (x) {\n" for n in range(n_levels))
+    body += "".join("    " * n + "    }\n" for n in reversed(range(n_levels)))
+    return SPDX + "void f(void)\n{\n" + body + "}\n"
+
+
 # checker -> list of (what, file, content, part of the message)
 PLANTED = {
     "layers": [
@@ -78,6 +84,7 @@ PLANTED = {
     ],
     "sizes": [
         ("long function", "web/a.c", long_function(71), "f has 71 lines"),
+        ("deep nesting", "web/a.c", nested_function(5), "f nests 5 deep"),
         ("long file", "web/a.c", SPDX + "int x;\n" * 800, "801 lines"),
     ],
     "files": [
@@ -105,6 +112,7 @@ ACCEPTED = {
     ],
     "sizes": [
         ("function at the limit", "web/a.c", long_function(70)),
+        ("nesting at the limit", "web/a.c", nested_function(4)),
         ("file at the limit", "web/a.c", SPDX + "int x;\n" * 799),
     ],
     "layers": [
