@@ -66,7 +66,8 @@ struct gn_post {
 /**
  * Runs `post->fn(post)` on the loop thread, soon. Posts of one thread run in
  * order. Lock-free; only the post that finds the queue empty wakes the loop.
- * A post may be posted again once its function has begun.
+ * A post may be posted again once its function has begun. The function may run
+ * before this call returns; the loop must live until the call has returned.
  */
 GN_ANY_THREAD void gn_loop_post(struct gn_loop *loop, struct gn_post *post);
 

@@ -463,21 +463,37 @@ static void on_ping(struct gn_post *post)
 struct second_loop {
     struct ping *ping;
     pthread_mutex_t lock;
-    pthread_cond_t ready;
+    pthread_cond_t changed;
     bool is_ready;
+    bool may_end; /* the first loop posts no more: ours may go */
 };
+
+static void set_flag(struct second_loop *second, bool *flag)
+{
+    pthread_mutex_lock(&second->lock);
+    *flag = true;
+    pthread_cond_signal(&second->changed);
+    pthread_mutex_unlock(&second->lock);
+}
+
+static void wait_for_flag(struct second_loop *second, const bool *flag)
+{
+    pthread_mutex_lock(&second->lock);
+    while (!*flag) {
+        pthread_cond_wait(&second->changed, &second->lock);
+    }
+    pthread_mutex_unlock(&second->lock);
+}
 
 static void *run_second_loop(void *arg)
 {
     struct second_loop *second = arg;
     struct gn_loop *loop = new_loop();
 
-    pthread_mutex_lock(&second->lock);
     second->ping->loop = loop;
-    second->is_ready = true;
-    pthread_cond_signal(&second->ready);
-    pthread_mutex_unlock(&second->lock);
+    set_flag(second, &second->is_ready);
     gn_loop_run(loop);
+    wait_for_flag(second, &second->may_end);
     gn_loop_destroy(&loop);
     return NULL;
 }
@@ -494,19 +510,16 @@ Test(loop, two_loops_in_two_threads_talk)
     a.peer = &b;
     b.peer = &a;
     pthread_mutex_init(&second.lock, NULL);
-    pthread_cond_init(&second.ready, NULL);
+    pthread_cond_init(&second.changed, NULL);
     cr_assert_eq(pthread_create(&id, NULL, run_second_loop, &second), 0);
-    pthread_mutex_lock(&second.lock);
-    while (!second.is_ready) {
-        pthread_cond_wait(&second.ready, &second.lock);
-    }
-    pthread_mutex_unlock(&second.lock);
+    wait_for_flag(&second, &second.is_ready);
     gn_loop_post(loop, &a.post);
     gn_loop_run(loop);
+    set_flag(&second, &second.may_end);
     pthread_join(id, NULL);
     cr_assert_eq(a.n_run, N_PINGS);
     cr_assert_eq(b.n_run, N_PINGS);
     gn_loop_destroy(&loop);
     pthread_mutex_destroy(&second.lock);
-    pthread_cond_destroy(&second.ready);
+    pthread_cond_destroy(&second.changed);
 }
