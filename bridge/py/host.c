@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter stands for a real one: program_name is the environment's
+ * bin/python (or the plain interpreter of our version), so that sys.executable
+ * can be started by subprocess and multiprocessing, and site finds the
+ * environment's packages by itself.
+ *
+ * Ending is the hard part, because Python waits for threads without a time
+ * limit. The main thread runs threading's own shutdown; when the grace time is
+ * over, a watchdog has an exception raised in it (a pending call, and a signal
+ * without SA_RESTART so that the wait for a lock ends). If any thread is left
+ * then, the interpreter is not finalised under its feet: atexit hooks run,
+ * streams are flushed, and the caller ends the process.
+ */
+#include <Python.h>
+
+#include "bridge/py/host.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bridge/py/pyerr.h"
+#include "bridge/py/venv.h"
+#include "bridge/py/watchdog.h"
+#include "server/base/log.h"
+#include "server/base/obj.h"
+
+#include "bridge/py/compat_priv.h"
+#include "bridge/py/gil_priv.h"
+
+#define HOST_MAGIC 0x5f9d10a3u
+#define FORK_CAPSULE "gustnado.fork"
+
+/* What atexit hooks and finalisation may take beyond the grace time. */
+#define HOOKS_MS 2000
+
+struct gn_py_host {
+    unsigned magic;
+    struct gn_py_venv venv;
+    char *executable;
+    PyThreadState *main_state; /* not NULL while the main thread does not hold the GIL */
+    pthread_t main_thread;
+    void (*on_fork)(void *arg);
+    void *on_fork_arg;
+    atomic_bool is_joining;     /* the main thread waits for other threads */
+    atomic_bool is_interrupted; /* and was told to give up */
+};
+
+const char *gn_py_version(void)
+{
+    return PY_VERSION;
+}
+
+const char *gn_py_host_venv(const struct gn_py_host *host)
+{
+    return host->venv.path;
+}
+
+const char *gn_py_host_executable(const struct gn_py_host *host)
+{
+    return host->executable;
+}
+
+static enum gn_err status_error(PyStatus status, struct gn_error *err)
+{
+    return gn_error_set(err, GN_ERR_PYTHON, 0, "cannot start Python %s: %s", PY_VERSION,
+            status.err_msg != NULL ? status.err_msg : "it asked to exit");
+}
+
+static PyStatus preinitialise(void)
+{
+    PyPreConfig config;
+
+    PyPreConfig_InitPythonConfig(&config);
+    config.parse_argv = 0;
+    config.utf8_mode = 1;
+    return Py_PreInitialize(&config);
+}
+
+static PyStatus configure_paths(PyConfig *config, const struct gn_py_venv *venv)
+{
+    PyStatus status = PyStatus_Ok();
+
+    if (venv->python != NULL) {
+        status = PyConfig_SetBytesString(config, &config->program_name, venv->python);
+    }
+    /* The standard library must match the library we are linked to, to the patch level: of an
+       environment made by another build only the packages are used. */
+    if (!PyStatus_Exception(status) && venv->is_alien) {
+        status = PyConfig_SetBytesString(config, &config->home, GN_PYTHON_PREFIX);
+    }
+    return status;
+}
+
+static PyStatus initialise(const struct gn_py_host_options *options, const struct gn_py_venv *venv)
+{
+    PyConfig config;
+    PyStatus status;
+
+    PyConfig_InitPythonConfig(&config);
+    config.parse_argv = 0;
+    config.install_signal_handlers = 0;
+    config.buffered_stdio = 0;
+    config.faulthandler = GN_ASAN || GN_TSAN ? 0 : 1;
+    status = configure_paths(&config, venv);
+    if (!PyStatus_Exception(status) && options->argc > 0) {
+        /* CPython does not write to the array; its prototype only lacks the const. */
+        status = PyConfig_SetBytesArgv(
+                &config, options->argc, (char *const *)(uintptr_t)options->argv);
+    }
+    if (!PyStatus_Exception(status)) {
+        status = Py_InitializeFromConfig(&config);
+    }
+    PyConfig_Clear(&config);
+    return status;
+}
+
+/* sys.path[index:index] = [os.path.abspath(folder)] */
+GN_NEEDS_GIL static bool insert_path(Py_ssize_t index, const char *folder)
+{
+    PyObject *sys_path = PySys_GetObject("path");
+    PyObject *os_path = PyImport_ImportModule("os.path");
+    PyObject *text = PyUnicode_DecodeFSDefault(folder);
+    PyObject *absolute = NULL;
+    bool is_done = false;
+
+    if (sys_path != NULL && os_path != NULL && text != NULL) {
+        absolute = PyObject_CallMethod(os_path, "abspath", "O", text);
+    }
+    if (absolute != NULL) {
+        is_done = PyList_Insert(sys_path, index, absolute) == 0;
+    }
+    Py_XDECREF(absolute);
+    Py_XDECREF(text);
+    Py_XDECREF(os_path);
+    return is_done;
+}
+
+GN_NEEDS_GIL static enum gn_err set_sys_path(
+        const struct gn_py_host_options *options, struct gn_error *err)
+{
+    bool is_done = insert_path(0, ".");
+
+    for (unsigned i = 0; is_done && i < options->n_pythonpath; i++) {
+        is_done = insert_path((Py_ssize_t)i + 1, options->pythonpath[i]);
+    }
+    if (!is_done) {
+        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("cannot set sys.path"));
+        return gn_error_set(err, GN_ERR_PYTHON, 0, "cannot set sys.path; the log says why");
+    }
+    return GN_OK;
+}
+
+GN_NEEDS_GIL static char *copy_executable(void)
+{
+    PyObject *executable = PySys_GetObject("executable");
+    const char *text =
+            executable != NULL && PyUnicode_Check(executable) ? PyUnicode_AsUTF8(executable) : NULL;
+
+    PyErr_Clear();
+    if (text == NULL || text[0] == '\0') {
+        gn_log_warning("no interpreter python%d.%d was found, so sys.executable is empty: "
+                       "multiprocessing and subprocesses of Python will not work",
+                PY_MAJOR_VERSION, PY_MINOR_VERSION);
+        text = "";
+    }
+    return gn_xstrndup(text, strlen(text));
+}
+
+enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn_py_host **host_out,
+        struct gn_error *err)
+{
+    struct gn_py_venv venv;
+    struct gn_py_host *host;
+    PyStatus status;
+
+    if (options->chdir != NULL && chdir(options->chdir) != 0) {
+        return gn_error_set(err, GN_ERR_NOT_FOUND, errno,
+                "cannot change to the directory %s (--chdir)", options->chdir);
+    }
+    GN_TRY(gn_py_venv_find(options->venv, &venv, err));
+    status = preinitialise();
+    if (!PyStatus_Exception(status)) {
+        status = initialise(options, &venv);
+    }
+    if (PyStatus_Exception(status)) {
+        gn_py_venv_fini(&venv);
+        return status_error(status, err);
+    }
+    gn_assert_gil();
+    host = gn_xcalloc(sizeof(*host));
+    host->magic = HOST_MAGIC;
+    host->venv = venv;
+    host->main_thread = pthread_self();
+    host->executable = copy_executable();
+    *host_out = host;
+    return set_sys_path(options, err);
+}
+
+void gn_py_host_release_gil(struct gn_py_host *host)
+{
+    GN_CHECK_OBJ(host, HOST_MAGIC);
+    gn_assert(host->main_state == NULL);
+    gn_assert_gil();
+    host->main_state = gn_gil_release();
+}
+
+static gn_deadline give_up(void *arg)
+{
+    (void)arg;
+    gn_log_warning("Python does not let go of its global lock; ending without its exit hooks");
+    _exit(EXIT_SUCCESS);
+}
+
+void gn_py_host_take_gil(struct gn_py_host *host, gn_deadline deadline)
+{
+    PyThreadState *state = host->main_state;
+    struct gn_watchdog dog;
+
+    GN_CHECK_OBJ(host, HOST_MAGIC);
+    gn_assert(state != NULL);
+    host->main_state = NULL;
+    gn_watchdog_begin(&dog, deadline, give_up, NULL);
+    PyEval_RestoreThread(state);
+    gn_watchdog_end(&dog);
+}
+
+/* ---- children -------------------------------------------------------------- */
+
+static PyObject *after_fork_in_child(PyObject *capsule, PyObject *unused)
+{
+    struct gn_py_host *host = PyCapsule_GetPointer(capsule, FORK_CAPSULE);
+
+    (void)unused;
+    if (host == NULL) {
+        return NULL;
+    }
+    host->on_fork(host->on_fork_arg);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef fork_method = {"gustnado_after_fork", after_fork_in_child, METH_NOARGS, NULL};
+
+/* os.register_at_fork(after_in_child=function) */
+GN_NEEDS_GIL static bool register_at_fork(PyObject *function)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *reg = os != NULL ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
+    PyObject *args = PyTuple_New(0);
+    PyObject *kwargs = Py_BuildValue("{s:O}", "after_in_child", function);
+    PyObject *result = NULL;
+
+    if (reg != NULL && args != NULL && kwargs != NULL) {
+        result = PyObject_Call(reg, args, kwargs);
+    }
+    Py_XDECREF(kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(reg);
+    Py_XDECREF(os);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+void gn_py_host_on_fork(struct gn_py_host *host, void (*fn)(void *arg), void *arg)
+{
+    PyObject *capsule;
+    PyObject *function;
+
+    gn_assert_gil();
+    host->on_fork = fn;
+    host->on_fork_arg = arg;
+    capsule = PyCapsule_New(host, FORK_CAPSULE, NULL);
+    function = capsule != NULL ? PyCFunction_New(&fork_method, capsule) : NULL;
+    if (function == NULL || !register_at_fork(function)) {
+        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("children forked by Python will keep our sockets"));
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(capsule);
+}
+
+/* ---- the end ---------------------------------------------------------------- */
+
+/* Calls module.function(), or logs why not. */
+GN_NEEDS_GIL static bool call(const char *module_name, const char *function)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *result = module != NULL ? PyObject_CallMethod(module, function, NULL) : NULL;
+
+    Py_XDECREF(module);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+GN_NEEDS_GIL static void flush(const char *stream_name)
+{
+    PyObject *stream = PySys_GetObject(stream_name);
+    PyObject *result =
+            stream != NULL && stream != Py_None ? PyObject_CallMethod(stream, "flush", NULL) : NULL;
+
+    Py_XDECREF(result);
+    PyErr_Clear();
+}
+
+/* Runs in the main thread, wherever it waits. */
+static int interrupt_join(void *arg)
+{
+    struct gn_py_host *host = arg;
+
+    if (!atomic_load(&host->is_joining)) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_SystemExit, "the grace time is over");
+    return -1;
+}
+
+/* First the grace time ends, then the time for hooks. */
+static gn_deadline on_late(void *arg)
+{
+    struct gn_py_host *host = arg;
+
+    if (!atomic_exchange(&host->is_interrupted, true)) {
+        (void)Py_AddPendingCall(interrupt_join, host);
+        (void)pthread_kill(host->main_thread, SIGURG);
+        return gn_deadline_after_ms(gn_clock_now(), HOOKS_MS);
+    }
+    gn_log_warning("Python did not end in time; ending without it");
+    _exit(EXIT_SUCCESS);
+}
+
+static void on_urgent(int signum)
+{
+    (void)signum;
+}
+
+/* A signal that does nothing but end system calls. */
+static void catch_urgent(void)
+{
+    struct sigaction action = {.sa_handler = on_urgent};
+
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGURG, &action, NULL);
+}
+
+/* Appends the names of the threads that are alive beside this one; returns how many. */
+GN_NEEDS_GIL static unsigned other_threads(struct gn_buf *names)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *threads =
+            threading != NULL ? PyObject_CallMethod(threading, "enumerate", NULL) : NULL;
+    PyObject *self = threading != NULL ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
+    Py_ssize_t n = threads != NULL ? PyList_GET_SIZE(threads) : 0;
+    unsigned n_others = 0;
+
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *thread = PyList_GET_ITEM(threads, i);
+        PyObject *name = thread != self ? PyObject_GetAttrString(thread, "name") : NULL;
+        const char *text = name != NULL ? PyUnicode_AsUTF8(name) : NULL;
+
+        if (text != NULL) {
+            (void)!gn_buf_printf(names, "%s%s", n_others > 0 ? ", " : "", text);
+            n_others++;
+        }
+        Py_XDECREF(name);
+    }
+    PyErr_Clear();
+    Py_XDECREF(self);
+    Py_XDECREF(threads);
+    Py_XDECREF(threading);
+    return n_others;
+}
+
+/* Python's own shutdown of its threads, until it ends or is interrupted. */
+GN_NEEDS_GIL static void join_threads(struct gn_py_host *host)
+{
+    bool is_done;
+
+    atomic_store(&host->is_joining, true);
+    is_done = call("threading", "_shutdown");
+    atomic_store(&host->is_joining, false);
+    if (is_done) {
+        return;
+    }
+    if (atomic_load(&host->is_interrupted) && PyErr_ExceptionMatches(PyExc_SystemExit)) {
+        PyErr_Clear();
+    } else {
+        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("ending the application's threads failed"));
+    }
+}
+
+GN_NEEDS_GIL static enum gn_err end_beside_threads(const char *names)
+{
+    gn_log_warning("threads of the application do not end: %s", names);
+    if (!call("atexit", "_run_exitfuncs")) {
+        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("an exit hook failed"));
+    }
+    flush("stdout");
+    flush("stderr");
+    return GN_ERR_TIMEOUT;
+}
+
+GN_NEEDS_GIL static enum gn_err finalise(struct gn_py_host *host)
+{
+    struct gn_buf names;
+    enum gn_err rc = GN_OK;
+
+    gn_buf_init(&names, 1024);
+    join_threads(host);
+    if (other_threads(&names) > 0) {
+        rc = end_beside_threads(gn_buf_printf(&names, "%c", '\0') == GN_OK ? names.ptr : "many");
+    } else if (Py_FinalizeEx() != 0) {
+        gn_log_warning("Python could not write all of its output");
+    }
+    gn_buf_fini(&names);
+    return rc;
+}
+
+static void host_free(struct gn_py_host *host)
+{
+    gn_py_venv_fini(&host->venv);
+    gn_free(host->executable);
+    host->magic = 0;
+    gn_free(host);
+}
+
+enum gn_err gn_py_host_stop(struct gn_py_host **host_ptr, gn_deadline deadline)
+{
+    struct gn_py_host *host = *host_ptr;
+    struct gn_watchdog dog;
+    enum gn_err rc;
+
+    GN_CHECK_OBJ(host, HOST_MAGIC);
+    *host_ptr = NULL;
+    if (host->main_state != NULL) {
+        gn_py_host_take_gil(host, deadline);
+    }
+    gn_assert_gil();
+    catch_urgent();
+    gn_watchdog_begin(&dog, deadline, on_late, host);
+    rc = finalise(host);
+    gn_watchdog_end(&dog);
+    if (rc == GN_OK) {
+        host_free(host);
+    }
+    return rc;
+}
