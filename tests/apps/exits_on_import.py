@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+"""An application whose module ends the interpreter."""
+
+raise SystemExit(0)

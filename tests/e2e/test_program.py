@@ -1,0 +1,437 @@
+# SPDX-License-Identifier: MIT
+"""The command line: what it refuses and how it says so, how it starts and how it stops."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from process import APPS, SLOW, Server, free_port, is_peer, run_program
+from rawhttp import Broken, Connection, eventually
+
+
+def refused(*options, code=None, says=(), env=None, bind=True):
+    """The program must end at once with one sentence that says what is wrong."""
+    options = (*options, "--chdir", APPS)
+    if bind:
+        options = ("-b", f"127.0.0.1:{free_port()}", *options)
+    done = run_program(*options, env=env)
+    output = done.stdout + done.stderr
+    if code is None:
+        assert done.returncode not in (0, 3, 4) and done.returncode > 0, (done.returncode, output)
+    else:
+        assert done.returncode == code, (done.returncode, output)
+    for word in says:
+        assert word in output, output
+    return output
+
+
+def test_version():
+    done = run_program("--version")
+    assert done.returncode == 0
+    assert re.search(r"\d+\.\d+\.\d+", done.stdout), done.stdout
+
+
+def test_help_names_every_option():
+    done = run_program("--help")
+    assert done.returncode == 0
+    for option in ("--bind", "--threads", "--chdir", "--pythonpath", "--access-logfile",
+                   "--log-level", "--timeout", "--graceful-timeout", "--keep-alive"):
+        assert option in done.stdout, option
+    if not is_peer():
+        for option in ("--module", "--mount", "--venv"):
+            assert option in done.stdout, option
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("options, code, says", [
+    ([], None, ["application"]),
+    (["--no-such-option", "echo:application"], None, ["--no-such-option"]),
+    (["--threads", "many", "echo:application"], None, ["threads", "many"]),
+    (["--threads", "0", "echo:application"], None, ["threads"]),
+    (["--timeout", "-1", "echo:application"], None, ["timeout"]),
+    (["--log-level", "loud", "echo:application"], None, ["loud"]),
+    (["-b", "nonsense:port", "echo:application"], None, ["nonsense:port"]),
+    (["-b", "127.0.0.1:99999", "echo:application"], None, ["99999"]),
+    (["-b", "192.0.2.1:8000", "echo:application"], None, ["192.0.2.1"]),
+    (["-b", "unix:/no/such/folder/socket", "echo:application"], None, ["/no/such/folder"]),
+    (["--mount", "shop=echo:application"], None, ["shop"]),
+    (["--mount", "/shop"], None, ["/shop"]),
+    (["--module", "/no/such/module.so"], None, ["/no/such/module.so"]),
+    (["--module", str(APPS / "echo.py")], None, ["echo.py"]),
+    (["no_such_module:application"], 4, ["no_such_module"]),
+    (["echo:no_such_name"], 4, ["no_such_name", "echo"]),
+    (["echo:Nested.no_such_name"], 4, ["no_such_name"]),
+    (["echo:base64"], 4, ["base64"]),
+    (["echo:no_such_factory()"], 4, ["no_such_factory"]),
+    (["fails_to_import:application"], 4, ["fails on purpose", "fails_to_import"]),
+    (["exits_on_import:application"], 4, ["exits_on_import"]),
+    (["--mount", "/x=no_such_module:application", "echo:application"], 4, ["no_such_module"]),
+])
+def test_start_up_errors(options, code, says):
+    output = refused(*options, code=code, says=says)
+    if code is None:
+        lines = [line for line in output.strip().splitlines() if line.strip()]
+        assert "Traceback" not in output
+        assert len(lines) <= 3, output
+
+
+@pytest.mark.ours
+def test_chdir_that_does_not_exist():
+    done = run_program("--chdir", "/no/such/folder", "echo:application")
+    assert done.returncode > 0 and "/no/such/folder" in done.stderr
+
+
+@pytest.mark.ours
+def test_module_that_is_a_library_but_not_ours():
+    library = subprocess.run(["sh", "-c", "ls /lib/*/libz.so.1 /usr/lib/*/libz.so.1"],
+                             capture_output=True, text=True).stdout.split()
+    if not library:
+        pytest.skip("no libz here")
+    refused("--module", library[0], says=["libz.so.1"])
+
+
+@pytest.mark.ours
+def test_port_in_use():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_program("-b", f"127.0.0.1:{port}", "--chdir", APPS, "echo:application")
+    assert done.returncode > 0
+    assert str(port) in done.stderr and "in use" in done.stderr.lower()
+
+
+@pytest.mark.ours
+def test_venv_that_is_not_one(tmp_path):
+    refused("--venv", tmp_path / "missing", "echo:application", says=["missing"], code=None)
+    refused("--venv", tmp_path, "echo:application", says=[str(tmp_path)], code=None)
+
+
+@pytest.mark.ours
+def test_venv_of_another_python(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lib/python3.2/site-packages").mkdir(parents=True)
+    (tmp_path / "bin/python").symlink_to(sys.executable)
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.2.1\n")
+    refused("--venv", tmp_path, "echo:application", says=["3.2"], code=None)
+
+
+# what the application finds
+
+
+@pytest.fixture(scope="module")
+def embedding(serve):
+    return serve("embedding:application")
+
+
+def test_main_thread_imports_and_workers_serve(embedding):
+    facts = embedding.get("/facts").json()
+    assert facts["at_import"] == {"main_thread": True, "name": "embedding", "signal": True}
+    assert facts["is_main"] is False
+    assert facts["main"] == "__main__"
+
+
+def test_interpreter_looks_like_the_virtual_environments(embedding):
+    facts = embedding.get("/facts").json()
+    venv = os.environ["GN_E2E_VENV"]
+    assert facts["prefix"] == venv
+    assert facts["executable"].startswith(venv + "/bin/python")
+    assert facts["django"].startswith(venv)
+    assert facts["argv"] and facts["stdout"].lower() == facts["filesystem"].lower() == "utf-8"
+    assert facts["cwd"] == str(APPS)
+    assert facts["version"] == list(sys.version_info[:2])
+
+
+@pytest.mark.ours
+def test_venv_option_and_venv_beside_chdir(tmp_path):
+    venv = os.environ["GN_E2E_VENV"]
+    with Server("--venv", venv, "embedding:application", env={"VIRTUAL_ENV": None}) as server:
+        assert server.get("/facts").json()["prefix"] == venv
+    (tmp_path / "embedding.py").write_text((APPS / "embedding.py").read_text())
+    (tmp_path / ".venv").symlink_to(venv)
+    with Server("embedding:application", chdir=tmp_path, env={"VIRTUAL_ENV": None}) as server:
+        assert os.path.realpath(server.get("/facts").json()["prefix"]) == os.path.realpath(venv)
+
+
+def test_prints_reach_the_log_at_once(embedding):
+    embedding.get("/prints?id=p1")
+    for text in ("printed by a view: caf\u00e9 p1", "and to stderr p1",
+                 "embedding:INFO:logged by a view p1"):
+        assert embedding.logs(text), text
+
+
+def test_subprocess_fork_and_spawn(embedding):
+    assert embedding.get("/subprocess").json() == "42"
+    assert embedding.get("/fork").json() == 7
+    assert embedding.get("/spawn").json() == [1, 4, 9]
+    assert embedding.get("/thread").json() is True
+
+
+def test_threads_of_the_application_run_while_idle(embedding):
+    first = embedding.get("/ticks").json()
+    assert eventually(lambda: embedding.get("/ticks").json() > first + 5, 10, 0.2)
+
+
+@pytest.mark.parametrize("spelling", ["echo:application", "echo:app", "echo",
+                                      "echo:create_app()", "echo:Nested.app"])
+def test_ways_to_name_an_application(spelling):
+    with Server(spelling) as server:
+        assert server.get("/x").json()["path"] == "/x"
+
+
+def test_pythonpath(tmp_path):
+    (tmp_path / "found_by_path.py").write_text((APPS / "echo.py").read_text())
+    with Server("--pythonpath", tmp_path, "found_by_path:application") as server:
+        assert server.get("/x").status == 200
+
+
+# addresses
+
+
+def test_unix_socket(tmp_path):
+    path = str(tmp_path / "socket")
+    with Server("echo:application", bind=path) as server:
+        assert server.get("/x").json()["path"] == "/x"
+
+
+def test_several_addresses(tmp_path):
+    path, other = str(tmp_path / "socket"), free_port()
+    with Server("-b", f"unix:{path}", "-b", f"127.0.0.1:{other}", "echo:application") as server:
+        for address in (server.address, ("127.0.0.1", other), path):
+            with Connection(address) as conn:
+                assert conn.get("/x").status == 200
+
+
+def test_ipv6():
+    port = free_port()
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with Server("-b", f"[::1]:{port}", "echo:application"), Connection(("::1", port)) as conn:
+        assert conn.get("/x").status == 200
+
+
+@pytest.mark.ours
+def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(tmp_path):
+    path = str(tmp_path / "socket")
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(path)
+    stale.close()
+    with Server("echo:application", bind=path):
+        done = run_program("-b", f"unix:{path}", "--chdir", APPS, "echo:application")
+        assert done.returncode > 0 and path in done.stderr
+        with Connection(path) as conn:
+            assert conn.get("/x").status == 200
+
+
+@pytest.mark.ours
+def test_banner_says_what_is_served_where():
+    with Server("--mount", "/shop=slow:application", "echo:application") as server:
+        assert server.logs(f"127.0.0.1:{server.port}")
+        output = server.output()
+        assert "/shop" in output and "slow:application" in output and "echo:application" in output
+        assert f"Python {sys.version_info[0]}.{sys.version_info[1]}" in output
+
+
+def test_access_log(tmp_path):
+    path = tmp_path / "access.log"
+    with Server("--access-logfile", path, "echo:application") as server:
+        server.request("GET", "/some/path?q=1", [("User-Agent", 'agent "x"'),
+                                                 ("Referer", "http://from.example/")])
+        assert eventually(lambda: path.exists() and "/some/path" in path.read_text(), 5)
+        line = path.read_text().splitlines()[-1]
+        assert '"GET /some/path?q=1 HTTP/1.1" 200 ' in line
+        assert "127.0.0.1" in line and "http://from.example/" in line
+        assert 'agent "x"' not in line, "quotes must be escaped"
+
+
+def test_access_log_on_standard_output():
+    with Server("--access-logfile", "-", "echo:application") as server:
+        server.get("/to/stdout")
+        assert server.logs('"GET /to/stdout HTTP/1.1" 200')
+
+
+@pytest.mark.ours
+def test_access_log_cannot_be_forged(tmp_path):
+    path = tmp_path / "access.log"
+    with Server("--access-logfile", path, "echo:application") as server:
+        server.get("/x", [("User-Agent", "a\x1b[31mb\x7f\xe9")])
+        assert eventually(lambda: path.exists() and "/x" in path.read_text("latin-1"), 5)
+        assert "\x1b" not in path.read_text("latin-1")
+
+
+# stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_graceful_stop_lets_requests_finish(number):
+    server = Server("slow:application")
+    try:
+        if is_peer() and number == signal.SIGINT:
+            pytest.skip("the peer stops quickly on SIGINT")
+        with server.connect() as conn, server.connect() as idle:
+            idle.get("/")
+            conn.start("GET", "/sleep?s=1")
+            time.sleep(0.3)
+            server.signal(number)
+            assert conn.read().text == "done\n"
+            assert idle.closed_by_peer()
+        assert server.wait() == 0
+        with pytest.raises(OSError):
+            Connection(server.address, 1).get("/")
+    finally:
+        server.kill()
+
+
+@pytest.mark.ours
+def test_graceful_stop_streams_to_the_end():
+    server = Server("slow:application")
+    try:
+        with server.connect() as conn:
+            conn.start("GET", "/trickle?s=0.1&n=10")
+            conn.final_head()
+            assert conn.chunk() == b"tick\n"
+            server.signal(signal.SIGTERM)
+            rest = []
+            while chunk := conn.chunk():
+                rest.append(chunk)
+            assert chunk == b"" and b"".join(rest) == b"tick\n" * 9
+        assert server.wait() == 0
+    finally:
+        server.kill()
+
+
+@pytest.mark.ours
+def test_graceful_timeout_cuts():
+    server = Server("--graceful-timeout", "1", "slow:application")
+    try:
+        with server.connect() as conn:
+            conn.start("GET", "/trickle?s=0.1&n=1000")
+            conn.final_head()
+            server.signal(signal.SIGTERM)
+            began = time.monotonic()
+            server.wait(10)
+            assert time.monotonic() - began < 6 * SLOW
+    finally:
+        server.kill()
+
+
+@pytest.mark.ours
+def test_view_stuck_in_sleep_cannot_hold_the_exit():
+    server = Server("--graceful-timeout", "1", "slow:application")
+    try:
+        with server.connect() as conn:
+            conn.start("GET", "/sleep?s=100")
+            time.sleep(0.3)
+            server.signal(signal.SIGTERM)
+            server.wait(10)
+            with pytest.raises((Broken, OSError)):
+                conn.read()
+    finally:
+        server.kill()
+
+
+@pytest.mark.ours
+def test_second_signal_stops_at_once():
+    server = Server("--graceful-timeout", "60", "slow:application")
+    try:
+        with server.connect() as conn:
+            conn.start("GET", "/sleep?s=100")
+            time.sleep(0.3)
+            server.signal(signal.SIGTERM)
+            time.sleep(0.5)
+            assert server.alive()
+            server.signal(signal.SIGTERM)
+            server.wait(8)
+    finally:
+        server.kill()
+
+
+def test_atexit_runs():
+    server = Server("embedding:application")
+    server.stop()
+    assert "embedding: farewell" in server.output()
+
+
+@pytest.mark.ours
+def test_stubborn_thread_cannot_hold_the_exit():
+    server = Server("--graceful-timeout", "1", "embedding:application",
+                    env={"GN_TEST_STUBBORN": "1"})
+    try:
+        server.signal(signal.SIGTERM)
+        server.wait(15)
+        assert "embedding: farewell" in server.output()
+    finally:
+        server.kill()
+
+
+def test_stop_under_load():
+    server = Server("slow:application")
+    stop, failures = threading.Event(), []
+
+    def load():
+        while not stop.is_set():
+            try:
+                with Connection(server.address, 5) as conn:
+                    while not stop.is_set():
+                        response = conn.get("/")
+                        if not response.complete or response.status not in (200, 503):
+                            failures.append(response)
+                        if "close" in response.get("Connection", "").lower():
+                            break
+            except (Broken, OSError):
+                if server.process.poll() is None and not stop.is_set():
+                    time.sleep(0.01)
+    workers = [threading.Thread(target=load) for _ in range(8)]
+    try:
+        for worker in workers:
+            worker.start()
+        time.sleep(0.7)
+        server.stop()
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+        server.kill()
+    assert not failures, failures[:3]
+
+
+# deadlines and limits that the command line sets
+
+
+@pytest.mark.ours
+def test_keep_alive_option():
+    with Server("--keep-alive", "1", "echo:application") as server, server.connect() as conn:
+        conn.get("/")
+        assert conn.closed_by_peer(10)
+
+
+@pytest.mark.ours
+def test_timeout_answers_504():
+    with Server("--timeout", "1", "--graceful-timeout", "1", "slow:application") as server:
+        began = time.monotonic()
+        response = server.get("/sleep?s=4")
+        assert response.status == 504 and time.monotonic() - began < 3.5 * SLOW
+        assert server.get("/").status == 200
+
+
+@pytest.mark.ours
+def test_threads_bound_how_many_views_run():
+    with Server("slow:application", threads=3) as server:
+        began = time.monotonic()
+        conns = [server.connect() for _ in range(9)]
+        for conn in conns:
+            conn.start("GET", "/sleep?s=0.4")
+        for conn in conns:
+            assert conn.read().status == 200
+            conn.close()
+        assert time.monotonic() - began > 1.15
