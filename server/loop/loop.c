@@ -172,25 +172,25 @@ enum gn_err gn_loop_create(struct gn_loop **loop_out, struct gn_error *err)
     return GN_OK;
 }
 
-void gn_loop_destroy(struct gn_loop **loop_ptr)
+void gn_loop_destroy(struct gn_loop **loop)
 {
-    struct gn_loop *loop = *loop_ptr;
+    struct gn_loop *ending = *loop;
 
-    if (loop == NULL) {
+    if (ending == NULL) {
         return;
     }
-    GN_CHECK_OBJ(loop, GN_LOOP_MAGIC);
-    gn_assert_loop_thread(loop);
-    run_posted(loop);
-    gn_assert(gn_list_is_empty(&loop->hooks));
-    gn_assert(gn_list_is_empty(&loop->deferred));
-    ev_async_stop(loop->ev, &loop->wake);
-    ev_check_stop(loop->ev, &loop->after_poll);
-    ev_prepare_stop(loop->ev, &loop->before_poll);
-    ev_loop_destroy(loop->ev);
-    loop->magic = 0;
-    gn_free(loop);
-    *loop_ptr = NULL;
+    GN_CHECK_OBJ(ending, GN_LOOP_MAGIC);
+    gn_assert_loop_thread(ending);
+    run_posted(ending);
+    gn_assert(gn_list_is_empty(&ending->hooks));
+    gn_assert(gn_list_is_empty(&ending->deferred));
+    ev_async_stop(ending->ev, &ending->wake);
+    ev_check_stop(ending->ev, &ending->after_poll);
+    ev_prepare_stop(ending->ev, &ending->before_poll);
+    ev_loop_destroy(ending->ev);
+    ending->magic = 0;
+    gn_free(ending);
+    *loop = NULL;
 }
 
 static void refresh_now(struct gn_loop *loop)

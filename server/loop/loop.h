@@ -31,7 +31,7 @@ struct gn_loop;
  */
 GN_MUST_CHECK enum gn_err gn_loop_create(struct gn_loop **loop_out, struct gn_error *err);
 /** All watchers must have been stopped. Runs what was posted and has not run. */
-void gn_loop_destroy(struct gn_loop **loop_ptr);
+void gn_loop_destroy(struct gn_loop **loop);
 
 /** Runs until gn_loop_stop, even with no watcher active. Never from a callback or a task. */
 void gn_loop_run(struct gn_loop *loop);
