@@ -11,6 +11,18 @@ function(gn_library name)
     target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:${gn_lto_flags}>)
 endfunction()
 
+# gn_offer_to_modules(<program> <layers…>): loaded modules find the functions of
+# these layers in the program, those included that the program itself never
+# calls. The objects come before the archives, so nothing is linked twice.
+function(gn_offer_to_modules program)
+    foreach(layer IN LISTS ARGN)
+        target_sources(${program} PRIVATE $<TARGET_OBJECTS:${layer}>)
+    endforeach()
+    set(syms "${PROJECT_SOURCE_DIR}/contrib/cmake/program.syms")
+    target_link_options(${program} PRIVATE "-Wl,--dynamic-list=${syms}")
+    set_property(TARGET ${program} APPEND PROPERTY LINK_DEPENDS "${syms}")
+endfunction()
+
 # gn_test(<file without .c> LINKS <layers…>): one test program per source file,
 # linked to the library it tests and nothing above it.
 function(gn_test name)
@@ -21,6 +33,31 @@ function(gn_test name)
     set_tests_properties(unit.${name} PROPERTIES
         LABELS unit TIMEOUT 120 ENVIRONMENT "${gn_sanitizer_environment}"
         FAIL_REGULAR_EXPRESSION "LeakSanitizer")
+endfunction()
+
+# gn_fuzz(<name> LINKS <layers…>): tests/fuzz/fuzz_<name>.c. The preset `fuzz`
+# makes it a libFuzzer program whose test explores for GN_FUZZ_SECONDS; other
+# builds replay tests/fuzz/corpus/<name>.
+set(GN_FUZZ_SECONDS 10 CACHE STRING "How long each fuzz test explores")
+
+function(gn_fuzz name)
+    cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
+    set(corpus "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+    add_executable(fuzz_${name} fuzz_${name}.c)
+    target_link_libraries(fuzz_${name} PRIVATE ${ARG_LINKS} gn_flags)
+    if(GN_SANITIZE STREQUAL "fuzz")
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+        set(found "${CMAKE_CURRENT_BINARY_DIR}/found/${name}")
+        file(MAKE_DIRECTORY "${found}")
+        add_test(NAME fuzz.${name} COMMAND fuzz_${name}
+            -max_total_time=${GN_FUZZ_SECONDS} -timeout=5 -max_len=8192 "${found}" "${corpus}")
+    else()
+        target_sources(fuzz_${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/fuzz_replay.c")
+        add_test(NAME fuzz.${name} COMMAND fuzz_${name} "${corpus}")
+    endif()
+    math(EXPR timeout_s "${GN_FUZZ_SECONDS} + 120")
+    set_tests_properties(fuzz.${name} PROPERTIES
+        LABELS fuzz TIMEOUT ${timeout_s} ENVIRONMENT "${gn_sanitizer_environment}")
 endfunction()
 
 # Criterion reports a leak and exits 0 all the same, hence the expression above.

@@ -14,7 +14,6 @@ endif()
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
-set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
@@ -25,6 +24,7 @@ target_compile_options(gn_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef
     -Wformat=2 -Wimplicit-fallthrough -Wvla
+    -fno-semantic-interposition
     $<$<C_COMPILER_ID:Clang>:-Wthread-safety>
     $<$<BOOL:${GN_WERROR}>:-Werror>)
 

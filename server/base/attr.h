@@ -43,7 +43,7 @@ extern struct gn_role gn_role_gil;
 #define GN_UNUSED __attribute__((unused))
 #define GN_LIKELY(x) __builtin_expect(!!(x), 1)
 #define GN_UNLIKELY(x) __builtin_expect(!!(x), 0)
-/** Marks a symbol of the installed library; everything else is hidden. */
+/** Marks what a loaded module shows to the program, whatever visibility its author's flags set. */
 #define GN_EXPORT __attribute__((visibility("default")))
 
 #define GN_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
