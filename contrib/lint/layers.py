@@ -83,6 +83,8 @@ class Checker:
         return layer_of(self.table, path[len("tests/"):] if path.startswith("tests/") else path)
 
     def check_ours(self, source, name, line):
+        if self.is_generated(source, name):
+            return
         if "/" not in name or not self.exists(name):
             self.report.error(source.path, line, f'"{name}" is no path from the root of the repository')
             return
@@ -124,6 +126,12 @@ class Checker:
         names = [n for n in names if n != "Python.h"]
         if not names or names[0] != own:
             self.report.error(source.path, 1, f'"{own}" must be the first include')
+
+    def is_generated(self, source, name):
+        """A private header that the folder's own CMakeLists.txt makes."""
+        recipe = self.root / source.folder / "CMakeLists.txt"
+        return name.endswith("_priv.h") and "/" not in name and recipe.exists() \
+            and name[:-len("_priv.h")] in recipe.read_text(encoding="utf-8")
 
     def exists(self, name):
         return (self.root / name).exists() or (self.root / (name + ".in")).exists()

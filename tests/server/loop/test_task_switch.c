@@ -57,7 +57,7 @@ static void side_main(void *arg)
     struct scenario *s = arg;
     uint64_t a = 1, b = 2, c = 3, d = 5, e = 7, f = 11, g = 13, h = 17;
     double x = 0.5, y = 1.5, z = 2.5, w = 3.5;
-    _Alignas(16) char local[16];
+    _Alignas(16) char local[16] = {0};
 
     s->on_stack = is_within(s, local);
     s->is_aligned = (uintptr_t)local % 16 == 0;
