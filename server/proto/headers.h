@@ -14,7 +14,7 @@
 
 #include "server/base/slice.h"
 
-/** Order is that of gn_header_names in headers.c; a test compares them. */
+/** The order is that of the names in headers.c; a test compares them. */
 enum gn_header_id {
     GN_HDR_UNSET = 0, /* nobody looked it up yet; what a zeroed gn_header says */
     GN_HDR_OTHER,     /* looked up, not one of these */

@@ -94,7 +94,7 @@ struct gn_http1_parser {
     struct gn_http1_limits limits;
     const struct gn_scan *scan;
     struct gn_http1_head *head;
-    const char *base;    /* where the buffer was at the last call */
+    uintptr_t base;      /* where the buffer was at the last call */
     size_t line_at;      /* offset of the line being read */
     size_t scan_at;      /* offset up to which that line is known to hold no end */
     unsigned capacity;   /* of head->headers */
@@ -133,11 +133,12 @@ GN_ANY_THREAD GN_HOT GN_MUST_CHECK enum gn_http1_result gn_http1_parser_feed(
 GN_ANY_THREAD bool gn_http1_parser_has_begun(const struct gn_http1_parser *p);
 
 /**
- * Points every slice that lies in `from` (head_bytes long) to the same place
- * in `to`: after the head's bytes were copied or their buffer has moved.
+ * Points every slice that lies in the `len` bytes at `from` to the same place
+ * in `to`: after the head's bytes were copied, or their buffer has moved and
+ * `from`, the address it had, is gone.
  */
 GN_ANY_THREAD void gn_http1_head_move(
-        struct gn_http1_head *head, const char *from, size_t len, const char *to);
+        struct gn_http1_head *head, uintptr_t from, size_t len, const char *to);
 
 /** The first field with that id, or NULL. */
 static inline const struct gn_header *gn_http1_head_find(

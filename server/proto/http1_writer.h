@@ -77,7 +77,8 @@ GN_ANY_THREAD void gn_http1_writer_init_closing(struct gn_http1_writer *w);
  *   GN_LENGTH_UNKNOWN; when both are given they must agree (but for HEAD and 304).
  * - `Connection: close` among the headers closes. Connection, Keep-Alive,
  *   Proxy-Connection, TE, Trailer, Transfer-Encoding and Upgrade are the
- *   connection's business: they are left out, and dropped_id names the last.
+ *   connection's business: they are left out, and dropped_id names the last;
+ *   but a 426 keeps its Upgrade (RFC 9110 15.5.22).
  * - A length not known is sent in chunks to HTTP/1.1, else ends with the connection.
  * - HEAD: pass the length GET would have, or GN_LENGTH_UNKNOWN to say nothing.
  *

@@ -24,7 +24,7 @@ GN_ANY_THREAD void gn_http_date_format(int64_t unix_s, char text_out[GN_HTTP_DAT
 /**
  * Reads an IMF-fixdate, an RFC 850 date or an asctime date. The name of the
  * weekday is checked for being one, not for being the right one. A two-digit
- * year lies less than 50 years after `now_unix_s` (RFC 9110 5.6.7).
+ * year lies at most 50 years after `now_unix_s` (RFC 9110 5.6.7).
  *
  * Returns: GN_OK            `*unix_s_out` is set
  *          GN_ERR_INVALID   not a date
