@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/py/fork.h"
 #include "bridge/py/pyerr.h"
 #include "bridge/py/venv.h"
 #include "bridge/py/watchdog.h"
@@ -33,7 +34,6 @@
 #include "bridge/py/gil_priv.h"
 
 #define HOST_MAGIC 0x5f9d10a3u
-#define FORK_CAPSULE "gustnado.fork"
 
 /* What atexit hooks and finalisation may take beyond the grace time. */
 #define HOOKS_MS 2000
@@ -44,8 +44,7 @@ struct gn_py_host {
     char *executable;
     PyThreadState *main_state; /* not NULL while the main thread does not hold the GIL */
     pthread_t main_thread;
-    void (*on_fork)(void *arg);
-    void *on_fork_arg;
+    struct gn_py_fork_hook *fork_hook;
     atomic_bool is_joining;     /* the main thread waits for other threads */
     atomic_bool is_interrupted; /* and was told to give up */
 };
@@ -171,6 +170,17 @@ GN_NEEDS_GIL static char *copy_executable(void)
     return gn_xstrndup(text, strlen(text));
 }
 
+/* Whichever thread imports threading first is the main thread to Python: it must be this one. */
+GN_NEEDS_GIL static void claim_main_thread(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+
+    if (threading == NULL) {
+        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("the standard library's threading cannot be used"));
+    }
+    Py_XDECREF(threading);
+}
+
 enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn_py_host **host_out,
         struct gn_error *err)
 {
@@ -197,6 +207,7 @@ enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn
     host->venv = venv;
     host->main_thread = pthread_self();
     host->executable = copy_executable();
+    claim_main_thread();
     *host_out = host;
     return set_sys_path(options, err);
 }
@@ -231,55 +242,15 @@ void gn_py_host_take_gil(struct gn_py_host *host, gn_deadline deadline)
 
 /* ---- children -------------------------------------------------------------- */
 
-static PyObject *after_fork_in_child(PyObject *capsule, PyObject *unused)
-{
-    struct gn_py_host *host = PyCapsule_GetPointer(capsule, FORK_CAPSULE);
-
-    (void)unused;
-    if (host == NULL) {
-        return NULL;
-    }
-    host->on_fork(host->on_fork_arg);
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef fork_method = {"gustnado_after_fork", after_fork_in_child, METH_NOARGS, NULL};
-
-/* os.register_at_fork(after_in_child=function) */
-GN_NEEDS_GIL static bool register_at_fork(PyObject *function)
-{
-    PyObject *os = PyImport_ImportModule("os");
-    PyObject *reg = os != NULL ? PyObject_GetAttrString(os, "register_at_fork") : NULL;
-    PyObject *args = PyTuple_New(0);
-    PyObject *kwargs = Py_BuildValue("{s:O}", "after_in_child", function);
-    PyObject *result = NULL;
-
-    if (reg != NULL && args != NULL && kwargs != NULL) {
-        result = PyObject_Call(reg, args, kwargs);
-    }
-    Py_XDECREF(kwargs);
-    Py_XDECREF(args);
-    Py_XDECREF(reg);
-    Py_XDECREF(os);
-    Py_XDECREF(result);
-    return result != NULL;
-}
-
 void gn_py_host_on_fork(struct gn_py_host *host, void (*fn)(void *arg), void *arg)
 {
-    PyObject *capsule;
-    PyObject *function;
-
+    GN_CHECK_OBJ(host, HOST_MAGIC);
     gn_assert_gil();
-    host->on_fork = fn;
-    host->on_fork_arg = arg;
-    capsule = PyCapsule_New(host, FORK_CAPSULE, NULL);
-    function = capsule != NULL ? PyCFunction_New(&fork_method, capsule) : NULL;
-    if (function == NULL || !register_at_fork(function)) {
+    gn_assert(host->fork_hook == NULL);
+    host->fork_hook = gn_py_fork_hook_add(fn, arg);
+    if (host->fork_hook == NULL) {
         gn_pyerr_log(GN_LOG_WARNING, GN_LIT("children forked by Python will keep our sockets"));
     }
-    Py_XDECREF(function);
-    Py_XDECREF(capsule);
 }
 
 /* ---- the end ---------------------------------------------------------------- */
@@ -439,6 +410,7 @@ enum gn_err gn_py_host_stop(struct gn_py_host **host_ptr, gn_deadline deadline)
     }
     gn_assert_gil();
     catch_urgent();
+    gn_py_fork_hook_cancel(&host->fork_hook);
     gn_watchdog_begin(&dog, deadline, on_late, host);
     rc = finalise(host);
     gn_watchdog_end(&dog);

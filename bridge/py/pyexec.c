@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop's half of the executor: collect calls during a turn, publish them
+ * when it ends, wake as many workers as are of use, and hand back what ended.
+ *
+ * How many are of use is two questions. pace (bridge/py/pace.h) knows from
+ * samples how many runners keep Python busy; publishing wakes up to that many.
+ * While calls wait, a timer looks at what the workers are doing: one that uses
+ * no processor in the middle of a call waits outside Python and is not counted
+ * as a runner, so another is woken in its place.
+ *
+ * Invariant: while calls are queued, a runner exists that will look at the
+ * queue when its call ends, or the check timer runs.
+ */
+#include <Python.h>
+
+#include "bridge/py/pyexec.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "bridge/py/fork.h"
+#include "bridge/py/pyerr.h"
+#include "bridge/py/pyworker.h"
+#include "server/base/log.h"
+#include "server/base/obj.h"
+
+#include "bridge/py/gil_priv.h"
+#include "bridge/py/pyexec_priv.h"
+
+#define CHECK_MS 1
+#define DROP_MS 50     /* how long a reference may wait for a busy worker */
+#define STOP_TURN_MS 5 /* while stopping, how often the loop runs a turn */
+
+struct gn_pyexec_options gn_pyexec_options_default(void)
+{
+    return (struct gn_pyexec_options){
+            .min_threads = 1,
+            .max_threads = 8,
+            .idle_ms = 30000,
+            .queue_calls = 1024,
+            .queue_ms = 30000,
+    };
+}
+
+/* ---- what any thread does ----------------------------------------------------- */
+
+void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call)
+{
+    struct gn_pycall *head = atomic_load_explicit(&exec->ended, memory_order_relaxed);
+
+    do {
+        call->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(
+            &exec->ended, &head, call, memory_order_release, memory_order_relaxed));
+    if (head == NULL) {
+        gn_loop_post(exec->loop, &exec->post);
+    }
+}
+
+void gn_pyexec_drop_later(struct gn_pyexec *exec, void *object)
+{
+    struct gn_py_drop *drop = gn_xalloc(sizeof(*drop));
+
+    drop->object = object;
+    drop->next = atomic_load_explicit(&exec->drops, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+            &exec->drops, &drop->next, drop, memory_order_release, memory_order_relaxed)) {
+    }
+}
+
+unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n)
+{
+    unsigned n_woken = 0;
+
+    while (n_woken < n && !exec->shared.is_stopping) {
+        struct gn_list *node = gn_list_pop(&exec->shared.idle);
+
+        if (node != NULL) {
+            struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, idle_link);
+
+            w->is_awake = true;
+            exec->shared.n_idle--;
+            exec->shared.n_wakeups++;
+            (void)pthread_cond_signal(&w->wake);
+        } else if (exec->shared.n_threads >= exec->options.max_threads ||
+                !gn_pyworker_start_locked(exec)) {
+            break;
+        }
+        n_woken++;
+    }
+    return n_woken;
+}
+
+/* ---- publishing ------------------------------------------------------------------ */
+
+static bool can_wake_locked(const struct gn_pyexec *exec)
+{
+    return exec->shared.n_idle > 0 || exec->shared.n_threads < exec->options.max_threads;
+}
+
+GN_LOOP_THREAD static void start_check(struct gn_pyexec *exec)
+{
+    gn_timer_start(&exec->own.check, gn_deadline_after_ms(gn_clock_now(), CHECK_MS));
+}
+
+/* Begins to watch the workers: the first look only remembers. */
+GN_LOOP_THREAD static void begin_checks_locked(struct gn_pyexec *exec)
+{
+    exec->own.checked_at = gn_clock_now();
+    exec->own.checked_ended = exec->shared.n_ended;
+    gn_stall_init(&exec->own.stall);
+    if (can_wake_locked(exec)) {
+        gn_pyworkers_look_locked(exec, 0);
+    }
+    start_check(exec);
+}
+
+GN_LOOP_THREAD static void mark_published(struct gn_pyexec *exec)
+{
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    GN_LIST_FOREACH (node, tmp, &exec->own.pending) {
+        GN_LIST_ENTRY(node, struct gn_pycall, link)->state = GN_PYCALL_QUEUED;
+    }
+}
+
+GN_LOOP_THREAD static void publish_locked(struct gn_pyexec *exec)
+{
+    unsigned runners = gn_pyexec_runners_locked(exec);
+    unsigned target = gn_pace_target(&exec->shared.pace);
+    unsigned n_queued;
+    unsigned n_woken = 0;
+
+    gn_call_queue_publish(&exec->shared.queue, &exec->own.pending, exec->own.n_pending);
+    n_queued = gn_call_queue_count(&exec->shared.queue);
+    if (runners < target) {
+        n_woken = gn_pyexec_wake_locked(exec, GN_MIN(n_queued, target - runners));
+    }
+    if (gn_timer_is_running(&exec->own.check)) {
+        return;
+    }
+    /* One call for one worker that has nothing else to do needs no watching. */
+    if (n_queued > n_woken || runners + n_woken > 1 || exec->shared.n_births > 0) {
+        begin_checks_locked(exec);
+    }
+}
+
+GN_LOOP_THREAD static void publish(struct gn_pyexec *exec)
+{
+    mark_published(exec);
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    publish_locked(exec);
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    exec->own.n_pending = 0;
+    if (exec->options.queue_ms > 0 && !gn_timer_is_running(&exec->own.late)) {
+        gn_timer_start(&exec->own.late, gn_loop_after_ms(exec->loop, exec->options.queue_ms));
+    }
+}
+
+static void on_turn_end(struct gn_turn_hook *hook)
+{
+    struct gn_pyexec *exec = GN_CONTAINER_OF(hook, struct gn_pyexec, own.turn_end);
+
+    gn_assert_loop_thread(exec->loop);
+    if (exec->own.n_pending > 0) {
+        publish(exec);
+    }
+    if (atomic_load_explicit(&exec->drops, memory_order_relaxed) != NULL &&
+            !gn_timer_is_running(&exec->own.drop)) {
+        gn_timer_start(&exec->own.drop, gn_loop_after_ms(exec->loop, DROP_MS));
+    }
+}
+
+/* ---- timers ---------------------------------------------------------------------- */
+
+GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec)
+{
+    unsigned n_queued = gn_call_queue_count(&exec->shared.queue);
+    gn_deadline now = gn_clock_now();
+    bool has_progressed = exec->shared.n_ended != exec->own.checked_ended;
+
+    if (n_queued > 0 && can_wake_locked(exec)) {
+        unsigned n;
+
+        gn_pyworkers_look_locked(exec, now - exec->own.checked_at);
+        n = gn_stall_check(&exec->own.stall, n_queued, gn_pyexec_runners_locked(exec),
+                gn_pace_target(&exec->shared.pace), has_progressed);
+        (void)gn_pyexec_wake_locked(exec, n);
+    }
+    exec->own.checked_at = now;
+    exec->own.checked_ended = exec->shared.n_ended;
+    return n_queued > 0;
+}
+
+static void on_check(struct gn_timer *timer)
+{
+    struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.check);
+    bool is_needed;
+
+    gn_assert_loop_thread(exec->loop);
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    is_needed = check_locked(exec);
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    if (is_needed) {
+        start_check(exec);
+    }
+}
+
+GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call, enum gn_err why)
+{
+    call->state = GN_PYCALL_NEW;
+    exec->own.n_refused++;
+    call->ops->refused(call, why);
+}
+
+static void on_late(struct gn_timer *timer)
+{
+    struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.late);
+    gn_deadline now = gn_loop_now(exec->loop);
+    gn_deadline next;
+
+    gn_assert_loop_thread(exec->loop);
+    for (;;) {
+        struct gn_pycall *call;
+
+        (void)pthread_mutex_lock(&exec->shared.lock);
+        call = gn_call_queue_pop_late(&exec->shared.queue, now);
+        next = gn_call_queue_next_late(&exec->shared.queue);
+        (void)pthread_mutex_unlock(&exec->shared.lock);
+        if (call == NULL) {
+            break;
+        }
+        refuse(exec, call, GN_ERR_TIMEOUT);
+    }
+    gn_timer_start(timer, next);
+}
+
+static void on_drop(struct gn_timer *timer)
+{
+    struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.drop);
+
+    gn_assert_loop_thread(exec->loop);
+    if (atomic_load_explicit(&exec->drops, memory_order_relaxed) == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    (void)gn_pyexec_wake_locked(exec, 1);
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+}
+
+/* ---- calls ------------------------------------------------------------------------- */
+
+enum gn_err gn_pyexec_submit(struct gn_pyexec *exec, struct gn_pycall *call)
+{
+    GN_CHECK_OBJ(exec, GN_PYEXEC_MAGIC);
+    gn_assert(call->state == GN_PYCALL_NEW);
+    if (exec->own.is_stopping) {
+        return GN_ERR_CLOSED;
+    }
+    if (exec->own.n_pending + gn_call_queue_count(&exec->shared.queue) >=
+            exec->options.queue_calls) {
+        exec->own.n_refused++;
+        return GN_ERR_FULL;
+    }
+    call->queued_at = gn_loop_now(exec->loop);
+    call->started_at = 0;
+    call->ended_at = 0;
+    call->state = GN_PYCALL_PENDING;
+    gn_list_append(&exec->own.pending, &call->link);
+    exec->own.n_pending++;
+    return GN_OK;
+}
+
+bool gn_pyexec_withdraw(struct gn_pyexec *exec, struct gn_pycall *call)
+{
+    bool is_ours = false;
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    if (call->state == GN_PYCALL_PENDING) {
+        gn_list_unlink(&call->link);
+        exec->own.n_pending--;
+        is_ours = true;
+    } else if (call->state == GN_PYCALL_QUEUED) {
+        gn_call_queue_remove(&exec->shared.queue, call);
+        is_ours = true;
+    }
+    if (is_ours) {
+        call->state = GN_PYCALL_NEW;
+    }
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    return is_ours;
+}
+
+static struct gn_pycall *reversed(struct gn_pycall *newest)
+{
+    struct gn_pycall *oldest = NULL;
+
+    while (newest != NULL) {
+        struct gn_pycall *next = newest->next;
+
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static void on_ended(struct gn_post *post)
+{
+    struct gn_pyexec *exec = GN_CONTAINER_OF(post, struct gn_pyexec, post);
+    struct gn_pycall *call =
+            reversed(atomic_exchange_explicit(&exec->ended, NULL, memory_order_acquire));
+
+    gn_assert_loop_thread(exec->loop);
+    while (call != NULL) {
+        struct gn_pycall *next = call->next;
+
+        if (call->state == GN_PYCALL_LATE) {
+            refuse(exec, call, GN_ERR_TIMEOUT);
+        } else {
+            call->state = GN_PYCALL_NEW;
+            exec->own.n_completed++;
+            call->ops->done(call);
+        }
+        call = next;
+    }
+}
+
+struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *exec_const)
+{
+    /* Logically const: the lock is the only thing touched. */
+    struct gn_pyexec *exec = (struct gn_pyexec *)(uintptr_t)exec_const;
+    struct gn_pyexec_stats stats;
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    stats = (struct gn_pyexec_stats){
+            .threads = exec->shared.n_threads,
+            .busy = exec->shared.n_in_call,
+            .queued = exec->own.n_pending + gn_call_queue_count(&exec->shared.queue),
+            .completed = exec->own.n_completed,
+            .refused = exec->own.n_refused,
+            .wakeups = exec->shared.n_wakeups,
+            .runners = gn_pace_runners(&exec->shared.pace),
+    };
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    return stats;
+}
+
+/* ---- life -------------------------------------------------------------------------- */
+
+/* In the child: nothing of the executor may be touched any more, its lock least of all. */
+static void on_fork(void *arg)
+{
+    struct gn_pyexec *exec = arg;
+
+    atomic_store_explicit(&exec->is_forked, true, memory_order_relaxed);
+}
+
+static unsigned runner_floor(void)
+{
+#ifdef Py_GIL_DISABLED
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 1 ? (unsigned)n : 1;
+#else
+    return 1;
+#endif
+}
+
+static void init_shared(struct gn_pyexec *exec)
+{
+    pthread_condattr_t attr;
+
+    (void)pthread_mutex_init(&exec->shared.lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&exec->shared.gone, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    gn_call_queue_init(&exec->shared.queue, exec->options.queue_ms);
+    gn_list_init(&exec->shared.workers);
+    gn_list_init(&exec->shared.idle);
+    gn_list_init(&exec->shared.ended);
+    gn_pace_init(&exec->shared.pace, runner_floor());
+}
+
+static void add_fork_hook(struct gn_pyexec *exec)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+
+    gn_assert_gil();
+    exec->fork_hook = gn_py_fork_hook_add(on_fork, exec);
+    if (exec->fork_hook == NULL) {
+        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("children forked by Python will not be told apart"));
+    }
+    PyGILState_Release(gil);
+}
+
+struct gn_pyexec *gn_pyexec_create(struct gn_loop *loop, const struct gn_pyexec_options *options)
+{
+    struct gn_pyexec *exec = gn_xcalloc(sizeof(*exec));
+
+    gn_assert(options->max_threads >= 1 && options->min_threads <= options->max_threads);
+    gn_assert(options->queue_calls >= 1);
+    exec->magic = GN_PYEXEC_MAGIC;
+    exec->loop = loop;
+    exec->options = *options;
+    exec->post.fn = on_ended;
+    gn_list_init(&exec->own.pending);
+    gn_stall_init(&exec->own.stall);
+    exec->own.turn_end.fn = on_turn_end;
+    gn_timer_init(&exec->own.check, loop, on_check);
+    gn_timer_init(&exec->own.late, loop, on_late);
+    gn_timer_init(&exec->own.drop, loop, on_drop);
+    init_shared(exec);
+    add_fork_hook(exec);
+    gn_loop_add_turn_hook(loop, &exec->own.turn_end);
+    return exec;
+}
+
+GN_LOOP_THREAD static void refuse_all(struct gn_pyexec *exec)
+{
+    struct gn_list calls;
+    struct gn_list *node;
+
+    gn_list_init(&calls);
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    exec->shared.is_stopping = true;
+    for (;;) {
+        struct gn_pycall *call = gn_call_queue_pop(&exec->shared.queue);
+
+        if (call == NULL) {
+            break;
+        }
+        call->state = GN_PYCALL_NEW;
+        gn_list_append(&calls, &call->link);
+    }
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    gn_list_splice(&calls, &exec->own.pending);
+    exec->own.n_pending = 0;
+    while ((node = gn_list_pop(&calls)) != NULL) {
+        refuse(exec, GN_LIST_ENTRY(node, struct gn_pycall, link), GN_ERR_CLOSED);
+    }
+}
+
+static void wake_to_leave(struct gn_pyexec *exec)
+{
+    struct gn_list *node;
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    while ((node = gn_list_pop(&exec->shared.idle)) != NULL) {
+        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, idle_link);
+
+        w->is_awake = true;
+        exec->shared.n_idle--;
+        (void)pthread_cond_signal(&w->wake);
+    }
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+}
+
+/* Waits a moment; true once every worker has left. */
+static bool wait_gone(struct gn_pyexec *exec, gn_deadline until_ns)
+{
+    struct timespec until = {
+            .tv_sec = (time_t)(until_ns / GN_NS_PER_S),
+            .tv_nsec = (long)(until_ns % GN_NS_PER_S),
+    };
+    bool is_gone;
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    if (exec->shared.n_threads > 0 || exec->shared.n_births > 0) {
+        (void)pthread_cond_timedwait(&exec->shared.gone, &exec->shared.lock, &until);
+    }
+    is_gone = exec->shared.n_threads == 0 && exec->shared.n_births == 0;
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    return is_gone;
+}
+
+/* Running calls may need the loop to end: one that writes to a client waits for it. */
+GN_LOOP_THREAD static bool wait_all_gone(struct gn_pyexec *exec, gn_deadline deadline)
+{
+    for (;;) {
+        gn_deadline now = gn_clock_now();
+        gn_deadline turn = GN_MIN(gn_deadline_after_ms(now, STOP_TURN_MS), deadline);
+
+        if (wait_gone(exec, turn)) {
+            return true;
+        }
+        gn_loop_run_once(exec->loop);
+        if (now >= deadline) {
+            return false;
+        }
+    }
+}
+
+GN_LOOP_THREAD static bool join_workers(struct gn_pyexec *exec)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    bool is_over;
+
+    gn_assert_gil();
+    gn_pyworker_drop_waiting(exec);
+    is_over = gn_pyworkers_join(exec);
+    gn_py_fork_hook_cancel(&exec->fork_hook);
+    PyGILState_Release(gil);
+    return is_over;
+}
+
+GN_LOOP_THREAD static void detach(struct gn_pyexec *exec)
+{
+    gn_loop_remove_turn_hook(&exec->own.turn_end);
+    gn_timer_stop(&exec->own.check);
+    gn_timer_stop(&exec->own.late);
+    gn_timer_stop(&exec->own.drop);
+}
+
+enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
+{
+    struct gn_pyexec *exec = *exec_ptr;
+
+    GN_CHECK_OBJ(exec, GN_PYEXEC_MAGIC);
+    gn_assert_loop_thread(exec->loop);
+    *exec_ptr = NULL;
+    exec->own.is_stopping = true;
+    refuse_all(exec);
+    wake_to_leave(exec);
+    if (!wait_all_gone(exec, deadline) || !join_workers(exec)) {
+        detach(exec);
+        return GN_ERR_TIMEOUT;
+    }
+    while (atomic_load_explicit(&exec->ended, memory_order_relaxed) != NULL) {
+        gn_loop_run_once(exec->loop); /* the post that tells of the last calls */
+    }
+    detach(exec);
+    (void)pthread_cond_destroy(&exec->shared.gone);
+    (void)pthread_mutex_destroy(&exec->shared.lock);
+    exec->magic = 0;
+    gn_free(exec);
+    return GN_OK;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_BRIDGE_PY_PYEXEC_PRIV_H
+#define GN_BRIDGE_PY_PYEXEC_PRIV_H
+
+/*
+ * What pyexec.c (the loop's half) and pyworker.c (the workers' half) share.
+ * For files that include Python.h; they include that first.
+ */
+
+#include <Python.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bridge/py/call_queue.h"
+#include "bridge/py/pace.h"
+#include "bridge/py/pyexec.h"
+#include "server/base/list.h"
+#include "server/loop/loop.h"
+
+#define GN_PYEXEC_MAGIC 0x3ce60b97u
+
+struct gn_py_fork_hook;
+
+/* Where a call is; gn_pycall.state. */
+enum {
+    GN_PYCALL_NEW,
+    GN_PYCALL_PENDING, /* submitted in this turn; on the loop's own list */
+    GN_PYCALL_QUEUED,  /* published; in the queue */
+    GN_PYCALL_TAKEN,   /* by a worker; now or soon running */
+    GN_PYCALL_LATE,    /* taken too late and not run; on its way back */
+};
+
+struct gn_pyworker {
+    struct gn_pyexec *exec;
+    PyObject *thread;  /* the threading.Thread; set before it runs */
+    PyObject *context; /* entered, and empty at the start of each call */
+    gn_deadline now;   /* its own reading of the clock; fresh before each call */
+    gn_deadline yield; /* when it last let others have the GIL */
+    unsigned n_unsampled;
+    bool has_sample; /* `sample` is about the call that just ended */
+    struct gn_pace_sample sample;
+
+    /* under the executor's lock */
+    struct gn_list link;      /* all workers */
+    struct gn_list idle_link; /* the idle ones, most recent first */
+    pthread_cond_t wake;
+    pthread_t os_thread; /* valid while is_up */
+    clockid_t cpu_clock; /* valid while is_up */
+    bool is_up;          /* its thread runs */
+    bool is_awake;       /* chosen to run, though it may not know yet */
+    bool is_in_call;
+    bool is_waiting;     /* in a call, but outside Python */
+    unsigned n_calls;    /* begun; tells calls apart */
+    unsigned seen_calls; /* the loop's last look: n_calls, */
+    int64_t seen_cpu_ns; /* and the thread's CPU time then */
+};
+
+struct gn_py_drop {
+    struct gn_py_drop *next;
+    PyObject *object;
+};
+
+struct gn_pyexec {
+    unsigned magic;
+    struct gn_loop *loop;
+    struct gn_pyexec_options options;
+    struct gn_py_fork_hook *fork_hook;
+
+    struct { /* the loop thread only */
+        struct gn_list pending;
+        unsigned n_pending;
+        struct gn_turn_hook turn_end;
+        struct gn_timer check;  /* runs while calls wait */
+        struct gn_timer late;   /* runs while calls wait, when there is a limit */
+        struct gn_timer drop;   /* runs while references wait to be dropped */
+        gn_deadline checked_at; /* the last check, */
+        uint64_t checked_ended; /* and shared.n_ended then */
+        struct gn_stall stall;
+        uint64_t n_completed;
+        uint64_t n_refused;
+        bool is_stopping;
+    } own;
+
+    struct { /* under lock; held for a few instructions, never while Python runs or the GIL is
+                waited for; no other lock is taken under it */
+        pthread_mutex_t lock;
+        pthread_cond_t gone; /* a worker or a birth has ended */
+        struct gn_call_queue queue;
+        struct gn_list workers; /* all that count, from the decision to start them */
+        struct gn_list idle;
+        struct gn_list ended; /* threads to join at the stop */
+        unsigned n_threads;   /* on `workers` */
+        unsigned n_idle;      /* on `idle` */
+        unsigned n_in_call;
+        unsigned n_waiting; /* of those, outside Python */
+        unsigned n_births;  /* helper threads that start workers */
+        unsigned n_named;   /* for the names of threads */
+        uint64_t n_ended;   /* calls */
+        uint64_t n_wakeups;
+        struct gn_pace pace;
+        bool is_stopping;
+    } shared;
+
+    /* any thread, lock-free */
+    _Atomic(struct gn_pycall *) ended; /* newest first; only the push that finds it empty posts */
+    _Atomic(struct gn_py_drop *) drops;
+    struct gn_post post;
+    atomic_bool is_forked; /* this process is a child that Python code forked */
+};
+
+/** Puts a call on the way back to the loop; it must not be touched after. */
+GN_ANY_THREAD void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call);
+
+/** Wakes or starts up to `n` workers; returns how many. With the lock held. */
+GN_ANY_THREAD unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n);
+
+/** Workers that are awake and not known to wait outside Python. With the lock held. */
+static inline unsigned gn_pyexec_runners_locked(const struct gn_pyexec *exec)
+{
+    return exec->shared.n_threads - exec->shared.n_idle - exec->shared.n_waiting;
+}
+
+#endif

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's life is one loop, with the GIL held all the way but for sleeping:
+ *
+ *     next_call     one lock: report the call that ended, take the next,
+ *                   or go to the idle list; sleep there without the GIL
+ *     run_call      the call, then back to the loop by a lock-free stack
+ *
+ * Starting a thread needs the GIL, which the loop never takes: a short-lived
+ * helper thread does it (a "birth").
+ *
+ * Calls end in two ways that matter here. Back-to-back calls would never let
+ * other Python threads run if none of them executes bytecode, so the GIL is
+ * offered once per switch interval. And a child that the application forked
+ * inside a call must not come back from it: it ends there.
+ */
+#include <Python.h>
+
+#include "bridge/py/pyworker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bridge/py/pyerr.h"
+#include "server/base/log.h"
+
+#include "bridge/py/gil_priv.h"
+#include "bridge/py/pyexec_priv.h"
+
+#define CAPSULE_NAME "gustnado.worker"
+#define SAMPLE_EVERY 16
+#define JOIN_S 1.0
+#define YIELD_NS (5 * GN_NS_PER_MS)
+
+/* ---- what a call costs -------------------------------------------------------- */
+
+struct usage {
+    int64_t cpu_ns;
+    long switches;
+};
+
+static struct usage usage_now(void)
+{
+    struct rusage r;
+
+    (void)getrusage(RUSAGE_THREAD, &r);
+    return (struct usage){
+            .cpu_ns = ((int64_t)r.ru_utime.tv_sec + r.ru_stime.tv_sec) * GN_NS_PER_S +
+                    ((int64_t)r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1000,
+            .switches = r.ru_nvcsw,
+    };
+}
+
+static bool is_sample_due(struct gn_pyworker *w)
+{
+    if (w->n_unsampled > 0) {
+        w->n_unsampled--;
+        return false;
+    }
+    w->n_unsampled = SAMPLE_EVERY - 1;
+    return true;
+}
+
+static void take_sample(struct gn_pyworker *w, const struct usage *before, int64_t wall_ns)
+{
+    struct usage after = usage_now();
+
+    w->has_sample = true;
+    w->sample = (struct gn_pace_sample){
+            .wall_ns = wall_ns,
+            .cpu_ns = after.cpu_ns - before->cpu_ns,
+            .has_blocked = after.switches != before->switches,
+    };
+}
+
+/* ---- running ------------------------------------------------------------------ */
+
+/* Each call starts with an empty context; one that nobody has written to is still empty. */
+GN_NEEDS_GIL static void renew_context(struct gn_pyworker *w)
+{
+    if (w->context != NULL && PyObject_Size(w->context) == 0) {
+        return;
+    }
+    if (w->context != NULL) {
+        (void)PyContext_Exit(w->context);
+        Py_CLEAR(w->context);
+    }
+    w->context = PyContext_New();
+    if (w->context == NULL || PyContext_Enter(w->context) != 0) {
+        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("no context for a call could be had"));
+        Py_CLEAR(w->context);
+    }
+}
+
+/* A view called os.fork() and returned in the child: there is no server here to answer. */
+GN_NEEDS_GIL GN_NORETURN static void end_child(void)
+{
+    gn_log_warning("a process forked by the application came back from its call; it ends here");
+    (void)!PyRun_SimpleString("import sys\nsys.stdout.flush()\nsys.stderr.flush()\n");
+    _exit(EXIT_SUCCESS);
+}
+
+/* Lets other Python threads run, even if calls never execute bytecode. */
+GN_NEEDS_GIL static void yield_gil(struct gn_pyworker *w)
+{
+    if (w->now - w->yield < YIELD_NS) {
+        return;
+    }
+    gn_gil_acquire(gn_gil_release());
+    w->now = gn_clock_now();
+    w->yield = w->now;
+}
+
+GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
+{
+    struct gn_pyexec *exec = w->exec;
+    bool is_sampled = is_sample_due(w);
+    struct usage before = {0};
+
+    if (is_sampled) {
+        before = usage_now();
+    }
+    call->started_at = w->now;
+    call->ops->run(call);
+    if (GN_UNLIKELY(PyErr_Occurred() != NULL)) {
+        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("a call left an exception behind"));
+    }
+    if (GN_UNLIKELY(atomic_load_explicit(&exec->is_forked, memory_order_relaxed))) {
+        end_child();
+    }
+    w->now = gn_clock_now();
+    call->ended_at = w->now;
+    if (is_sampled) {
+        take_sample(w, &before, w->now - call->started_at);
+    }
+    gn_pyexec_return(exec, call);
+    renew_context(w);
+    yield_gil(w);
+}
+
+void gn_pyworker_drop_waiting(struct gn_pyexec *exec)
+{
+    struct gn_py_drop *drop;
+
+    if (atomic_load_explicit(&exec->drops, memory_order_relaxed) == NULL) {
+        return;
+    }
+    drop = atomic_exchange_explicit(&exec->drops, NULL, memory_order_acquire);
+    while (drop != NULL) {
+        struct gn_py_drop *next = drop->next;
+
+        Py_DECREF(drop->object);
+        gn_free(drop);
+        drop = next;
+    }
+}
+
+/* ---- taking and sleeping -------------------------------------------------------- */
+
+/* Tells the executor that the call this worker was in has ended. */
+static void report_end_locked(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+
+    if (!w->is_in_call) {
+        return;
+    }
+    if (w->has_sample) {
+        w->has_sample = false;
+        w->sample.n_runners = gn_pyexec_runners_locked(exec) + (w->is_waiting ? 1 : 0);
+        gn_pace_add(&exec->shared.pace, &w->sample);
+    }
+    if (w->is_waiting) {
+        w->is_waiting = false;
+        exec->shared.n_waiting--;
+    }
+    w->is_in_call = false;
+    exec->shared.n_in_call--;
+    exec->shared.n_ended++;
+}
+
+static struct gn_pycall *take_locked(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+    struct gn_pycall *call;
+
+    if (gn_pace_has_surplus(&exec->shared.pace, gn_pyexec_runners_locked(exec))) {
+        return NULL; /* the others will take it, sooner than we could together */
+    }
+    while ((call = gn_call_queue_pop(&exec->shared.queue)) != NULL) {
+        if (!gn_call_queue_is_late(&exec->shared.queue, call, w->now)) {
+            call->state = GN_PYCALL_TAKEN;
+            w->is_in_call = true;
+            w->n_calls++;
+            exec->shared.n_in_call++;
+            return call;
+        }
+        call->state = GN_PYCALL_LATE;
+        gn_pyexec_return(exec, call);
+    }
+    return NULL;
+}
+
+static void go_idle_locked(struct gn_pyworker *w)
+{
+    w->is_awake = false;
+    gn_list_prepend(&w->exec->shared.idle, &w->idle_link);
+    w->exec->shared.n_idle++;
+}
+
+/* The worker does not count any more, though its thread has yet to end. */
+static void leave_locked(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+
+    w->is_up = false;
+    gn_list_unlink(&w->link);
+    gn_list_append(&exec->shared.ended, &w->link);
+    exec->shared.n_threads--;
+    (void)pthread_cond_signal(&exec->shared.gone);
+}
+
+/* Waits until chosen to run; false when this worker has been idle for so long that it left. */
+static bool wait_for_work(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+    gn_deadline until_ns = gn_deadline_after_ms(gn_clock_now(), exec->options.idle_ms);
+    struct timespec until = {
+            .tv_sec = (time_t)(until_ns / GN_NS_PER_S),
+            .tv_nsec = (long)(until_ns % GN_NS_PER_S),
+    };
+    bool is_up = true;
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    while (!w->is_awake && is_up) {
+        if (exec->shared.n_threads <= exec->options.min_threads) {
+            (void)pthread_cond_wait(&w->wake, &exec->shared.lock);
+        } else if (pthread_cond_timedwait(&w->wake, &exec->shared.lock, &until) == ETIMEDOUT &&
+                !w->is_awake && exec->shared.n_threads > exec->options.min_threads) {
+            gn_list_unlink(&w->idle_link);
+            exec->shared.n_idle--;
+            leave_locked(w);
+            is_up = false;
+        }
+    }
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    return is_up;
+}
+
+GN_NEEDS_GIL static bool sleep_without_gil(struct gn_pyworker *w)
+{
+    PyThreadState *state = gn_gil_release();
+    bool is_up = wait_for_work(w);
+
+    gn_gil_acquire(state);
+    w->now = gn_clock_now();
+    w->yield = w->now;
+    return is_up;
+}
+
+/* The next call to run, or NULL when this worker has left. */
+GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+
+    do {
+        struct gn_pycall *call;
+        bool has_left = false;
+
+        gn_pyworker_drop_waiting(exec);
+        (void)pthread_mutex_lock(&exec->shared.lock);
+        report_end_locked(w);
+        call = take_locked(w);
+        if (call == NULL && exec->shared.is_stopping) {
+            leave_locked(w);
+            has_left = true;
+        } else if (call == NULL) {
+            go_idle_locked(w);
+        }
+        (void)pthread_mutex_unlock(&exec->shared.lock);
+        if (call != NULL || has_left) {
+            return call;
+        }
+    } while (sleep_without_gil(w));
+    return NULL;
+}
+
+/* ---- birth and end ----------------------------------------------------------------- */
+
+static void settle_in(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+
+    (void)pthread_setname_np(pthread_self(), "gn-python");
+    w->now = gn_clock_now();
+    w->yield = w->now;
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    w->os_thread = pthread_self();
+    w->is_up = pthread_getcpuclockid(pthread_self(), &w->cpu_clock) == 0;
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+}
+
+/* The target of the thread. */
+static PyObject *live(PyObject *capsule, PyObject *unused)
+{
+    struct gn_pyworker *w = PyCapsule_GetPointer(capsule, CAPSULE_NAME);
+    struct gn_pycall *call;
+
+    (void)unused;
+    gn_assert_gil();
+    if (w == NULL) {
+        return NULL;
+    }
+    settle_in(w);
+    renew_context(w);
+    while ((call = next_call(w)) != NULL) {
+        run_call(w, call);
+    }
+    if (w->context != NULL) {
+        (void)PyContext_Exit(w->context);
+        Py_CLEAR(w->context);
+    }
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef live_method = {"gustnado_worker", live, METH_NOARGS, NULL};
+
+/* threading.Thread(target=live, name="gustnado-3", daemon=True), or NULL. */
+GN_NEEDS_GIL static PyObject *make_thread(struct gn_pyworker *w, const char *name)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *type = threading != NULL ? PyObject_GetAttrString(threading, "Thread") : NULL;
+    PyObject *capsule = PyCapsule_New(w, CAPSULE_NAME, NULL);
+    PyObject *target = capsule != NULL ? PyCFunction_New(&live_method, capsule) : NULL;
+    PyObject *args = PyTuple_New(0);
+    PyObject *kwargs = target != NULL
+            ? Py_BuildValue("{s:O,s:s,s:O}", "target", target, "name", name, "daemon", Py_True)
+            : NULL;
+    PyObject *thread = NULL;
+
+    if (type != NULL && args != NULL && kwargs != NULL) {
+        thread = PyObject_Call(type, args, kwargs);
+    }
+    Py_XDECREF(kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(target);
+    Py_XDECREF(capsule);
+    Py_XDECREF(type);
+    Py_XDECREF(threading);
+    return thread;
+}
+
+GN_NEEDS_GIL static bool start_thread(struct gn_pyworker *w, unsigned number)
+{
+    char name[32];
+    PyObject *result = NULL;
+
+    (void)snprintf(name, sizeof(name), "gustnado-%u", number);
+    w->thread = make_thread(w, name);
+    if (w->thread != NULL) {
+        /* The worker may be gone when start returns: only the thread is ours to touch. */
+        PyObject *thread = Py_NewRef(w->thread);
+
+        result = PyObject_CallMethod(thread, "start", NULL);
+        Py_DECREF(thread);
+    }
+    if (result == NULL) {
+        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("a Python worker could not be started"));
+    }
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+static void worker_free(struct gn_pyworker *w)
+{
+    (void)pthread_cond_destroy(&w->wake);
+    gn_free(w);
+}
+
+/* True once the thread has ended and dropped all that was its own. */
+GN_NEEDS_GIL static bool join_thread(PyObject *thread)
+{
+    PyObject *joined = PyObject_CallMethod(thread, "join", "d", JOIN_S);
+    PyObject *alive = joined != NULL ? PyObject_CallMethod(thread, "is_alive", NULL) : NULL;
+    bool is_over = alive == Py_False;
+
+    if (alive == NULL) {
+        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("joining a Python worker failed"));
+    }
+    Py_XDECREF(alive);
+    Py_XDECREF(joined);
+    return is_over;
+}
+
+bool gn_pyworkers_join(struct gn_pyexec *exec)
+{
+    bool is_over = true;
+
+    while (is_over) {
+        struct gn_pyworker *w;
+        struct gn_list *node;
+
+        (void)pthread_mutex_lock(&exec->shared.lock);
+        node = gn_list_pop(&exec->shared.ended);
+        (void)pthread_mutex_unlock(&exec->shared.lock);
+        if (node == NULL) {
+            return true;
+        }
+        w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
+        is_over = join_thread(w->thread);
+        if (is_over) {
+            Py_CLEAR(w->thread);
+            worker_free(w);
+        } else {
+            (void)pthread_mutex_lock(&exec->shared.lock);
+            gn_list_append(&exec->shared.ended, &w->link);
+            (void)pthread_mutex_unlock(&exec->shared.lock);
+        }
+    }
+    return false;
+}
+
+struct birth {
+    struct gn_pyexec *exec;
+    struct gn_pyworker *worker;
+    unsigned number;
+};
+
+static void *give_birth(void *arg)
+{
+    struct birth *birth = arg;
+    struct gn_pyexec *exec = birth->exec;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    bool is_born;
+
+    gn_assert_gil();
+    (void)gn_pyworkers_join(exec); /* those that have retired since */
+    is_born = start_thread(birth->worker, birth->number);
+    if (!is_born) {
+        Py_CLEAR(birth->worker->thread);
+    }
+    PyGILState_Release(gil);
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    if (!is_born) {
+        gn_list_unlink(&birth->worker->link);
+        exec->shared.n_threads--;
+        worker_free(birth->worker);
+    }
+    exec->shared.n_births--;
+    (void)pthread_cond_signal(&exec->shared.gone);
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    gn_free(birth);
+    return NULL;
+}
+
+static struct gn_pyworker *worker_new(struct gn_pyexec *exec)
+{
+    struct gn_pyworker *w = gn_xcalloc(sizeof(*w));
+    pthread_condattr_t attr;
+
+    w->exec = exec;
+    w->is_awake = true;
+    gn_list_init(&w->link);
+    gn_list_init(&w->idle_link);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&w->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    return w;
+}
+
+bool gn_pyworker_start_locked(struct gn_pyexec *exec)
+{
+    struct birth *birth = gn_xalloc(sizeof(*birth));
+    pthread_attr_t attr;
+    pthread_t thread;
+    int rc;
+
+    *birth = (struct birth){
+            .exec = exec, .worker = worker_new(exec), .number = ++exec->shared.n_named};
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    rc = pthread_create(&thread, &attr, give_birth, birth);
+    (void)pthread_attr_destroy(&attr);
+    if (rc != 0) {
+        worker_free(birth->worker);
+        gn_free(birth);
+        return false;
+    }
+    gn_list_append(&exec->shared.workers, &birth->worker->link);
+    exec->shared.n_threads++;
+    exec->shared.n_births++;
+    return true;
+}
+
+/* ---- what others see ------------------------------------------------------------------ */
+
+static int64_t cpu_of(clockid_t clock)
+{
+    struct timespec t;
+
+    return clock_gettime(clock, &t) == 0 ? (int64_t)t.tv_sec * GN_NS_PER_S + t.tv_nsec : 0;
+}
+
+static void set_waiting_locked(struct gn_pyworker *w, bool is_waiting)
+{
+    if (w->is_waiting != is_waiting) {
+        w->is_waiting = is_waiting;
+        w->exec->shared.n_waiting += is_waiting ? 1 : -1U;
+    }
+}
+
+void gn_pyworkers_look_locked(struct gn_pyexec *exec, int64_t elapsed_ns)
+{
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    GN_LIST_FOREACH (node, tmp, &exec->shared.workers) {
+        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
+        int64_t cpu_ns;
+
+        if (!w->is_up || !w->is_in_call) {
+            continue;
+        }
+        cpu_ns = cpu_of(w->cpu_clock);
+        if (elapsed_ns > 0 && w->seen_calls == w->n_calls) {
+            set_waiting_locked(w, cpu_ns - w->seen_cpu_ns < elapsed_ns / 2);
+        }
+        w->seen_calls = w->n_calls;
+        w->seen_cpu_ns = cpu_ns;
+    }
+}
+
+/* The worker that the calling thread is. */
+static struct gn_pyworker *self_locked(struct gn_pyexec *exec)
+{
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    GN_LIST_FOREACH (node, tmp, &exec->shared.workers) {
+        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
+
+        if (w->is_up && pthread_equal(w->os_thread, pthread_self())) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+/* Marks the calling worker; when it stops running Python, another may be needed. */
+static void mark_self(struct gn_pyexec *exec, bool is_waiting)
+{
+    struct gn_pyworker *w;
+    unsigned n_queued;
+
+    if (atomic_load_explicit(&exec->is_forked, memory_order_relaxed)) {
+        return; /* whoever held the lock may not exist in this process */
+    }
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    w = self_locked(exec);
+    if (w != NULL && w->is_in_call) {
+        set_waiting_locked(w, is_waiting);
+    }
+    n_queued = gn_call_queue_count(&exec->shared.queue);
+    if (is_waiting && n_queued > 0 &&
+            gn_pyexec_runners_locked(exec) < gn_pace_target(&exec->shared.pace)) {
+        (void)gn_pyexec_wake_locked(exec, 1);
+    }
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+}
+
+void gn_pyexec_without_gil(struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg)
+{
+    PyThreadState *state;
+
+    gn_assert_gil();
+    mark_self(exec, true);
+    state = gn_gil_release();
+    blocking(arg);
+    mark_self(exec, false);
+    gn_gil_acquire(state);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_BRIDGE_PY_PYWORKER_H
+#define GN_BRIDGE_PY_PYWORKER_H
+
+/*
+ * The workers of a Python executor: threads that Python itself starts
+ * (threading.Thread), so that their names, thread-locals, profilers and
+ * debuggers behave as everywhere else. They live in C: take a call, run it,
+ * send it back, take the next one, and sleep without the GIL when none waits.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/attr.h"
+#include "server/base/clock.h"
+
+struct gn_pyexec;
+struct gn_pyworker;
+
+/** Starts one more worker, which counts from now on. With the executor's lock held.
+ *  Returns: false when no thread could be had. */
+GN_ANY_THREAD bool gn_pyworker_start_locked(struct gn_pyexec *exec);
+
+/**
+ * Looks which workers use their processor and which wait outside Python, by
+ * their CPU time since the last look. With the executor's lock held.
+ *
+ * Units: elapsed_ns: since the last look; 0: this is the first, nothing is concluded
+ */
+GN_LOOP_THREAD void gn_pyworkers_look_locked(struct gn_pyexec *exec, int64_t elapsed_ns);
+
+/** Drops the references that wait to be dropped. */
+GN_NEEDS_GIL void gn_pyworker_drop_waiting(struct gn_pyexec *exec);
+
+/**
+ * Joins the workers that have left and frees them.
+ *
+ * Returns: false when one of them does not end: something it owned hangs when dropped
+ */
+GN_NEEDS_GIL bool gn_pyworkers_join(struct gn_pyexec *exec);
+
+#endif
