@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/base/alloc.h"
+#include "server/proto/http1_parser.h"
+#include "tests/support/fuzz.h"
+
+/*
+ * A head must mean the same however it arrives. The first byte says how many
+ * bytes come at a time; each delivery moves everything so far to a new block of
+ * exactly its size, as a growing buffer would.
+ */
+
+enum { MAX_FIELDS = 100 };
+
+struct outcome {
+    enum gn_http1_result result;
+    size_t consumed;
+    int status;
+    struct gn_http1_head head;
+    struct gn_header fields[MAX_FIELDS];
+    char *block; /* what the slices point into */
+};
+
+static char *copy_exactly(struct gn_slice bytes)
+{
+    char *block = gn_xalloc(bytes.len > 0 ? bytes.len : 1);
+
+    memcpy(block, bytes.ptr, bytes.len);
+    return block;
+}
+
+static void parse(struct gn_slice input, size_t step, struct outcome *out)
+{
+    struct gn_http1_parser p;
+    size_t len = 0;
+
+    gn_http1_parser_init(&p, &GN_HTTP1_LIMITS_DEFAULT);
+    gn_http1_parser_begin(&p, &out->head, out->fields, MAX_FIELDS);
+    out->block = NULL;
+    do {
+        char *before = out->block;
+
+        len = GN_MIN(len + step, input.len);
+        out->block = copy_exactly(gn_slice_of(input.ptr, len));
+        gn_free(before);
+        out->result = gn_http1_parser_feed(&p, gn_slice_of(out->block, len), &out->consumed);
+    } while (out->result == GN_HTTP1_MORE && len < input.len);
+    out->status = out->result == GN_HTTP1_ERROR ? p.error.status : 0;
+}
+
+static void check_error(const struct outcome *o)
+{
+    int s = o->status;
+
+    gn_assert(s == 400 || s == 414 || s == 417 || s == 431 || s == 501 || s == 505);
+    gn_assert(o->consumed == 0);
+}
+
+/** What every accepted head promises, whatever was sent. */
+static void check_head(const struct outcome *o, size_t input_len)
+{
+    const struct gn_http1_head *head = &o->head;
+
+    gn_assert(o->consumed > 0 && o->consumed <= input_len);
+    gn_assert(head->head_bytes == o->consumed);
+    gn_assert(head->n_headers <= MAX_FIELDS);
+    gn_assert(head->minor_version <= 1);
+    gn_assert(head->minor_version == 1 || head->framing != GN_FRAMING_CHUNKED);
+    gn_assert(gn_headers_count(head->headers, head->n_headers, GN_HDR_HOST) <= 1);
+    gn_assert(gn_headers_count(head->headers, head->n_headers, GN_HDR_CONTENT_LENGTH) <= 1);
+    gn_assert(head->framing != GN_FRAMING_CHUNKED ||
+            gn_http1_head_find(head, GN_HDR_CONTENT_LENGTH) == NULL);
+    for (unsigned i = 0; i < head->n_headers; i++) {
+        gn_assert(gn_is_token(head->headers[i].name));
+        gn_assert(gn_is_field_value(head->headers[i].value));
+    }
+}
+
+static void check_same(const struct outcome *a, const struct outcome *b)
+{
+    gn_assert(a->result == b->result && a->status == b->status && a->consumed == b->consumed);
+    if (a->result != GN_HTTP1_DONE) {
+        return;
+    }
+    gn_assert(a->head.method == b->head.method && a->head.form == b->head.form);
+    gn_assert(a->head.framing == b->head.framing);
+    gn_assert(a->head.content_length == b->head.content_length);
+    gn_assert(a->head.keep_alive == b->head.keep_alive);
+    gn_assert(a->head.expect_continue == b->head.expect_continue);
+    gn_assert(a->head.wants_websocket == b->head.wants_websocket);
+    gn_assert(gn_slice_eq(a->head.path, b->head.path) && gn_slice_eq(a->head.query, b->head.query));
+    gn_assert(gn_slice_eq(a->head.host, b->head.host));
+    gn_assert(a->head.n_headers == b->head.n_headers);
+    for (unsigned i = 0; i < a->head.n_headers; i++) {
+        gn_assert(gn_slice_eq(a->fields[i].name, b->fields[i].name));
+        gn_assert(gn_slice_eq(a->fields[i].value, b->fields[i].value));
+        gn_assert(a->fields[i].id == b->fields[i].id && a->fields[i].flags == b->fields[i].flags);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct outcome whole;
+    static struct outcome cut;
+    struct gn_slice input;
+
+    if (size < 2) {
+        return 0;
+    }
+    input = gn_slice_of((const char *)data + 1, size - 1);
+    parse(input, input.len, &whole);
+    /* A large input byte by byte would copy it a thousand times over. */
+    parse(input, GN_MAX((size_t)data[0] % 64 + 1, input.len / 256), &cut);
+    check_same(&whole, &cut);
+    if (whole.result == GN_HTTP1_DONE) {
+        check_head(&whole, input.len);
+    } else if (whole.result == GN_HTTP1_ERROR) {
+        check_error(&whole);
+    }
+    gn_free(whole.block);
+    gn_free(cut.block);
+    return 0;
+}
