@@ -218,10 +218,11 @@ GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call
 static void on_late(struct gn_timer *timer)
 {
     struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.late);
-    gn_deadline now = gn_loop_now(exec->loop);
+    gn_deadline now;
     gn_deadline next;
 
     gn_assert_loop_thread(exec->loop);
+    now = gn_loop_now(exec->loop);
     for (;;) {
         struct gn_pycall *call;
 

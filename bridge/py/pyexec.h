@@ -125,7 +125,7 @@ GN_MUST_CHECK enum gn_err gn_pyexec_stop(struct gn_pyexec **exec, gn_deadline de
  * Called on a worker that runs a call, with the GIL held: `blocking` runs
  * without the GIL (and the executor knows the worker is not running Python).
  */
-GN_WORKER_THREAD void gn_pyexec_without_gil(
+GN_WORKER_THREAD GN_NEEDS_GIL void gn_pyexec_without_gil(
         struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg);
 
 #endif
