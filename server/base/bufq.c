@@ -153,6 +153,14 @@ bool gn_bufq_peek_file(const struct gn_bufq *q, struct gn_bufq_file *file_out)
     return true;
 }
 
+static void segment_free(struct gn_bufq_segment *s)
+{
+    if (s->release != NULL) {
+        s->release(s->arg);
+    }
+    gn_free(s);
+}
+
 static void pop(struct gn_bufq *q)
 {
     struct gn_bufq_segment *s = q->first;
@@ -161,10 +169,7 @@ static void pop(struct gn_bufq *q)
     if (q->first == NULL) {
         q->last = NULL;
     }
-    if (s->release != NULL) {
-        s->release(s->arg);
-    }
-    gn_free(s);
+    segment_free(s);
 }
 
 void gn_bufq_consume(struct gn_bufq *q, uint64_t n)
@@ -185,6 +190,36 @@ void gn_bufq_consume(struct gn_bufq *q, uint64_t n)
         if (s->len == 0) {
             pop(q);
         }
+    }
+}
+
+void gn_bufq_truncate(struct gn_bufq *q, uint64_t n)
+{
+    struct gn_bufq_segment *s = q->first;
+    struct gn_bufq_segment *rest;
+
+    if (n == 0) {
+        gn_bufq_clear(q);
+        return;
+    }
+    if (n >= q->n_bytes) {
+        return;
+    }
+    q->n_bytes = n;
+    while (n > s->len) {
+        n -= s->len;
+        s = s->next;
+    }
+    s->len = n;
+    s->room = 0; /* what lies behind is not ours to overwrite in order */
+    rest = s->next;
+    s->next = NULL;
+    q->last = s;
+    while (rest != NULL) {
+        struct gn_bufq_segment *next = rest->next;
+
+        segment_free(rest);
+        rest = next;
     }
 }
 

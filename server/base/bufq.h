@@ -71,6 +71,8 @@ GN_ANY_THREAD int gn_bufq_peek(const struct gn_bufq *q, struct iovec *iov, int m
 GN_ANY_THREAD bool gn_bufq_peek_file(const struct gn_bufq *q, struct gn_bufq_file *file_out);
 /** Drops the first `n` (<= n_bytes) bytes, releasing segments as they end. */
 GN_ANY_THREAD void gn_bufq_consume(struct gn_bufq *q, uint64_t n);
+/** Drops everything behind the first `n` bytes, releasing segments that go whole. */
+GN_ANY_THREAD void gn_bufq_truncate(struct gn_bufq *q, uint64_t n);
 /** Drops everything, releasing each segment. */
 GN_ANY_THREAD void gn_bufq_clear(struct gn_bufq *q);
 

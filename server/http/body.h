@@ -4,7 +4,7 @@
 
 /*
  * A request body at rest: in memory up to a bound, beyond it in an unlinked
- * temporary file. The loop fills it; once it is complete any one thread may
+ * temporary file ($TMPDIR, else /tmp). The loop fills it; once it is complete any one thread may
  * read it, with no lock, because nobody writes any more.
  */
 
@@ -25,6 +25,8 @@ struct gn_body {
 void gn_body_init(struct gn_body *body, size_t memory_limit_bytes);
 /** Closes the file and frees; a zeroed body is not accepted, an initialised one is. */
 void gn_body_fini(struct gn_body *body);
+/** Empties it for the next request; a small piece of memory is kept. */
+void gn_body_reset(struct gn_body *body);
 
 /**
  * Appends. Beyond the memory limit everything moves to the file.

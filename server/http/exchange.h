@@ -11,6 +11,10 @@
  * worker that serves the exchange may read them, and allocate in the arena,
  * while the loop leaves them alone.
  *
+ * After its finish, abort or upgrade an exchange may be looked at until the
+ * calling function returns to the loop (to the connection, from begin, serve,
+ * body, drained and cancel); then `release` is called and it is gone.
+ *
  * Two ways to answer, which must not be mixed in one exchange:
  *  - structured: gn_exchange_reply, or gn_exchange_start / _write / _finish;
  *  - serialised: bytes made elsewhere (a worker) with a copy of `writer`, given
@@ -84,7 +88,10 @@ struct gn_response {
     struct gn_slice body; /* copied */
 };
 
-/** Hands the exchange to another handler: its begin runs now, its serve when ready. */
+/**
+ * Hands the exchange to another handler: its begin runs now, its serve when
+ * ready. handler_data is cleared; `release` will be called for `to` alone.
+ */
 GN_LOOP_THREAD void gn_exchange_delegate(struct gn_exchange *ex, struct gn_handler *to);
 
 /* ---- structured ---------------------------------------------------------- */
@@ -133,7 +140,13 @@ GN_LOOP_THREAD void gn_exchange_finish_sent(
 
 /* ---- streamed request bodies ---------------------------------------------- */
 
-/** Moves what has arrived to `into`; `*ended_out` when that was the last. */
+/**
+ * Moves what has arrived to `into`; `*ended_out` when that was the last. Reading
+ * goes on as long as what arrived is taken. Sends 100 (Continue) when nothing has
+ * arrived because the client waits for it. A body may have ended before serve is
+ * called: then no body event follows. A body that breaks off or breaks the
+ * protocol is a cancel: server/http has answered it by then.
+ */
 GN_LOOP_THREAD void gn_exchange_take_body(
         struct gn_exchange *ex, struct gn_bufq *into, bool *ended_out);
 
@@ -148,7 +161,11 @@ GN_LOOP_THREAD void gn_exchange_take_body(
 typedef void (*gn_upgrade_fn)(
         void *arg, struct gn_stream **stream, struct gn_slice early, struct gn_bufq *out);
 
-/** Sends 101 with `headers` and gives the stream away. */
+/**
+ * Sends 101 with `headers`, which name the protocol in an Upgrade field, and
+ * gives the stream away. The request's content must have been read. `fn` is not
+ * called when the client has gone; headers that are not allowed become a 500.
+ */
 GN_LOOP_THREAD void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers,
         unsigned n_headers, gn_upgrade_fn fn, void *arg);
 

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_SERVER_HTTP_ERROR_PAGE_H
+#define GN_SERVER_HTTP_ERROR_PAGE_H
+
+/*
+ * The one small page behind every error the server answers by itself: HTML,
+ * or JSON for clients that ask for it and not for HTML.
+ */
+
+#include "server/base/buf.h"
+#include "server/proto/http1_writer.h"
+
+/**
+ * Appends a complete response to `out`. `head` may be NULL (it could not be
+ * read); `detail` is one sentence for the reader, escaped here, and may be empty.
+ */
+void gn_error_page_write(struct gn_http1_writer *writer, const struct gn_http1_head *head,
+        int status, struct gn_slice detail, struct gn_slice date, struct gn_buf *out);
+
+#endif

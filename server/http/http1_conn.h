@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_SERVER_HTTP_HTTP1_CONN_H
+#define GN_SERVER_HTTP_HTTP1_CONN_H
+
+/*
+ * One HTTP/1.x connection: reads requests from a stream, has them served one
+ * after the other, writes the responses in order. It belongs to its server and
+ * ends by itself; nobody outside this folder holds a pointer to it.
+ *
+ * Thread: the loop thread.
+ */
+
+#include "server/http/http_server.h"
+#include "server/net/addr.h"
+#include "server/net/stream.h"
+
+/** Starts serving on `*stream`, which it takes. `local` must outlive the connection; may be NULL.
+ */
+GN_LOOP_THREAD void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
+        const struct gn_addr *peer, const struct gn_addr *local);
+
+#endif

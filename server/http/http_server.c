@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/http/http_server.h"
+
+#include <sys/resource.h>
+
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+#include "server/base/obj.h"
+#include "server/http/http1_conn.h"
+
+#include "server/http/exchange_priv.h"
+#include "server/http/http1_conn_priv.h"
+#include "server/http/http_server_priv.h"
+
+/*
+ * Listeners and what connections share. The stop goes in three stages: at once
+ * the listeners and idle connections close; then whoever is being served ends;
+ * at the deadline the rest is cut. Whether it is over is asked again, at the
+ * end of a turn, each time a connection, an exchange or a hook goes.
+ */
+
+#define RESERVED_DESCRIPTORS 64u /* for the application: databases, files, spools */
+#define MIN_CONNECTIONS 8u
+#define SCRATCH_LIMIT_BYTES (64u << 10)
+#define BATCH_LIMIT_BYTES (1u << 20)
+#define NOTICE_EVERY_NS GN_NS_PER_S
+
+struct http_listener {
+    struct gn_list link;
+    struct gn_http_server *server;
+    struct gn_listener *listener;
+};
+
+/* ---- accepting ------------------------------------------------------------ */
+
+static unsigned max_connections(const struct gn_http_limits *limits)
+{
+    struct rlimit files;
+
+    if (limits->connections > 0) {
+        return limits->connections;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
+            files.rlim_cur > UINT32_MAX) {
+        return UINT32_MAX;
+    }
+    if (files.rlim_cur < 2 * RESERVED_DESCRIPTORS) {
+        return GN_MAX((unsigned)files.rlim_cur / 2, MIN_CONNECTIONS);
+    }
+    return (unsigned)files.rlim_cur - RESERVED_DESCRIPTORS;
+}
+
+GN_LOOP_THREAD static void set_full(struct gn_http_server *server, bool is_full)
+{
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    if (server->is_full == is_full) {
+        return;
+    }
+    server->is_full = is_full;
+    GN_LIST_FOREACH (node, tmp, &server->listeners) {
+        struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
+
+        if (is_full) {
+            gn_listener_pause(l->listener);
+        } else {
+            gn_listener_resume(l->listener);
+        }
+    }
+    if (is_full) {
+        gn_log_warning("%u connections are open, the most that are allowed: new ones wait",
+                server->stats.connections);
+    }
+}
+
+GN_LOOP_THREAD static void start_connection(struct gn_http_server *server, int *fd,
+        const struct gn_addr *peer, const struct gn_addr *local)
+{
+    struct gn_stream *stream = gn_stream_fd_create(server->loop, fd);
+
+    gn_http1_conn_start(server, &stream, peer, local);
+    if (server->stats.connections >= server->max_connections) {
+        set_full(server, true);
+    }
+}
+
+static void on_accept(struct gn_listener *listener, void *arg, int *fd, const struct gn_addr *peer)
+{
+    struct http_listener *l = arg;
+
+    gn_assert_loop_thread(l->server->loop);
+    start_connection(l->server, fd, peer, gn_listener_addr(listener));
+}
+
+void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listener **listener)
+{
+    struct http_listener *l = gn_xcalloc(sizeof(*l));
+
+    gn_assert(!server->is_stopping);
+    l->server = server;
+    l->listener = *listener;
+    *listener = NULL;
+    gn_list_append(&server->listeners, &l->link);
+    gn_listener_start(l->listener, server->loop, on_accept, l);
+    if (server->is_full) {
+        gn_listener_pause(l->listener);
+    }
+}
+
+void gn_http_server_add_connection(
+        struct gn_http_server *server, int *fd, const struct gn_addr *peer)
+{
+    start_connection(server, fd, peer, NULL);
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+static void on_stop_check(struct gn_defer *defer);
+static void on_stop_deadline(struct gn_timer *timer);
+
+struct gn_http_server *gn_http_server_create(
+        struct gn_loop *loop, const struct gn_http_server_options *options)
+{
+    struct gn_http_server *server = gn_xcalloc(sizeof(*server));
+    const struct gn_http_limits *limits = &options->limits;
+
+    gn_assert(options->handler != NULL && options->handler->ops->serve != NULL);
+    gn_assert(limits->pipeline_bytes > 0 && limits->output_low_bytes <= limits->output_bytes);
+    server->magic = GN_HTTP_SERVER_MAGIC;
+    server->loop = loop;
+    server->handler = options->handler;
+    server->access_log = options->access_log;
+    server->limits = *limits;
+    server->head_limits = (struct gn_http1_limits){
+            .request_line_bytes = limits->request_line_bytes,
+            .field_bytes = limits->field_bytes,
+            .fields = limits->fields,
+            .head_bytes = limits->head_bytes,
+    };
+    server->max_connections = max_connections(limits);
+    gn_list_init(&server->listeners);
+    gn_list_init(&server->conns);
+    gn_list_init(&server->exchanges);
+    gn_list_init(&server->free_exchanges);
+    gn_list_init(&server->stop_hooks);
+    gn_buf_init(&server->scratch, SCRATCH_LIMIT_BYTES);
+    gn_buf_init(&server->batch, BATCH_LIMIT_BYTES);
+    gn_buf_init(&server->aside, BATCH_LIMIT_BYTES);
+    server->stop_check.fn = on_stop_check;
+    gn_timer_init(&server->stop_timer, loop, on_stop_deadline);
+    gn_http1_conn_init_timeouts(server);
+    return server;
+}
+
+GN_LOOP_THREAD static void close_listeners(struct gn_http_server *server)
+{
+    struct gn_list *node;
+
+    while ((node = gn_list_pop(&server->listeners)) != NULL) {
+        struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
+
+        gn_listener_destroy(&l->listener);
+        gn_free(l);
+    }
+}
+
+GN_LOOP_THREAD static void close_connections(struct gn_http_server *server)
+{
+    while (!gn_list_is_empty(&server->conns)) {
+        gn_http1_conn_destroy(
+                GN_LIST_ENTRY(server->conns.next, struct gn_http1_conn, link), GN_ERR_CANCELLED);
+    }
+}
+
+GN_LOOP_THREAD static void server_free(struct gn_http_server *server)
+{
+    gn_timer_stop(&server->stop_timer);
+    gn_defer_cancel(&server->stop_check);
+    gn_timeout_list_fini(&server->timeouts.idle);
+    gn_timeout_list_fini(&server->timeouts.head);
+    gn_timeout_list_fini(&server->timeouts.body);
+    gn_timeout_list_fini(&server->timeouts.stall);
+    gn_timeout_list_fini(&server->timeouts.linger);
+    gn_exchange_pool_fini(server);
+    gn_rbuf_pool_fini(&server->blocks);
+    gn_buf_fini(&server->scratch);
+    gn_buf_fini(&server->batch);
+    gn_buf_fini(&server->aside);
+    server->magic = 0;
+    gn_free(server);
+}
+
+void gn_http_server_destroy(struct gn_http_server **server_ptr)
+{
+    struct gn_http_server *server = *server_ptr;
+
+    if (server == NULL) {
+        return;
+    }
+    GN_CHECK_OBJ(server, GN_HTTP_SERVER_MAGIC);
+    *server_ptr = NULL;
+    server->is_stopping = true;
+    server->stop_fn = NULL;
+    close_listeners(server);
+    close_connections(server);
+    server->access_log = NULL;
+    if (!gn_list_is_empty(&server->exchanges)) {
+        server->is_orphaned = true; /* freed with the last of them */
+        return;
+    }
+    server_free(server);
+}
+
+/* ---- the stop ------------------------------------------------------------------ */
+
+static bool is_over(const struct gn_http_server *server)
+{
+    if (server->is_cut) {
+        return gn_list_is_empty(&server->conns);
+    }
+    return gn_list_is_empty(&server->conns) && gn_list_is_empty(&server->exchanges) &&
+            gn_list_is_empty(&server->stop_hooks);
+}
+
+GN_LOOP_THREAD static void check_stop(struct gn_http_server *server)
+{
+    if (server->is_stopping && server->stop_fn != NULL) {
+        gn_loop_defer(server->loop, &server->stop_check);
+    }
+}
+
+static void on_stop_check(struct gn_defer *defer)
+{
+    struct gn_http_server *server = GN_CONTAINER_OF(defer, struct gn_http_server, stop_check);
+    void (*fn)(void *arg) = server->stop_fn;
+
+    gn_assert_loop_thread(server->loop);
+    if (fn == NULL || !is_over(server)) {
+        return;
+    }
+    server->stop_fn = NULL;
+    gn_timer_stop(&server->stop_timer);
+    fn(server->stop_arg); /* may destroy the server */
+}
+
+static void on_stop_deadline(struct gn_timer *timer)
+{
+    struct gn_http_server *server = GN_CONTAINER_OF(timer, struct gn_http_server, stop_timer);
+
+    gn_assert_loop_thread(server->loop);
+    if (server->stats.connections > 0) {
+        gn_log_warning("the time to stop is up: cutting %u connections", server->stats.connections);
+    }
+    server->is_cut = true;
+    close_connections(server);
+    check_stop(server);
+}
+
+GN_LOOP_THREAD static void close_idle(struct gn_http_server *server)
+{
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    GN_LIST_FOREACH (node, tmp, &server->conns) {
+        struct gn_http1_conn *c = GN_LIST_ENTRY(node, struct gn_http1_conn, link);
+
+        if (c->step == GN_STEP_IDLE && !c->in_run && gn_http1_conn_n_waiting(c) == 0 &&
+                gn_input_n_bytes(&c->in) == 0) {
+            gn_http1_conn_destroy(c, GN_ERR_CANCELLED);
+        }
+    }
+}
+
+GN_LOOP_THREAD static void tell_hooks(struct gn_http_server *server)
+{
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    GN_LIST_FOREACH (node, tmp, &server->stop_hooks) {
+        struct gn_stop_hook *hook = GN_LIST_ENTRY(node, struct gn_stop_hook, link);
+
+        hook->fn(hook, server->stop_deadline);
+    }
+}
+
+void gn_http_server_stop(
+        struct gn_http_server *server, gn_deadline deadline, void (*fn)(void *arg), void *arg)
+{
+    GN_CHECK_OBJ(server, GN_HTTP_SERVER_MAGIC);
+    server->stop_fn = fn;
+    server->stop_arg = arg;
+    server->stop_deadline = deadline;
+    gn_timer_start(&server->stop_timer, deadline);
+    if (!server->is_stopping) {
+        server->is_stopping = true;
+        close_listeners(server);
+        close_idle(server);
+        tell_hooks(server);
+    }
+    check_stop(server);
+}
+
+bool gn_http_server_is_stopping(const struct gn_http_server *server)
+{
+    return server->is_stopping;
+}
+
+void gn_http_server_on_stop(struct gn_http_server *server, struct gn_stop_hook *hook)
+{
+    gn_list_append(&server->stop_hooks, &hook->link);
+    if (server->is_stopping) {
+        hook->fn(hook, server->stop_deadline);
+    }
+}
+
+void gn_http_server_remove_stop_hook(struct gn_http_server *server, struct gn_stop_hook *hook)
+{
+    gn_list_unlink(&hook->link);
+    check_stop(server);
+}
+
+void gn_http_server_forget_conn(struct gn_http_server *server)
+{
+    server->stats.connections--;
+    if (server->is_full && server->stats.connections < server->max_connections) {
+        set_full(server, false);
+    }
+    check_stop(server);
+}
+
+void gn_http_server_forget_exchange(struct gn_http_server *server)
+{
+    if (server->is_orphaned && gn_list_is_empty(&server->exchanges)) {
+        server_free(server);
+        return;
+    }
+    check_stop(server);
+}
+
+/* ---- small services -------------------------------------------------------------- */
+
+struct gn_slice gn_http_server_date(struct gn_http_server *server)
+{
+    gn_deadline turn = gn_loop_now(server->loop);
+
+    if (server->date_turn == turn && server->date.is_set) {
+        return gn_slice_of(server->date.text, GN_HTTP_DATE_BYTES);
+    }
+    server->date_turn = turn;
+    return gn_http_date_cached(&server->date, gn_clock_wall() / GN_NS_PER_S);
+}
+
+bool gn_http_server_may_log(struct gn_http_server *server, unsigned *n_skipped_out)
+{
+    gn_deadline now = gn_loop_now(server->loop);
+
+    if (now < server->next_notice) {
+        server->n_unlogged++;
+        return false;
+    }
+    server->next_notice = now + NOTICE_EVERY_NS;
+    *n_skipped_out = server->n_unlogged;
+    server->n_unlogged = 0;
+    return true;
+}
+
+struct gn_http_server_stats gn_http_server_stats(const struct gn_http_server *server)
+{
+    return server->stats;
+}
+
+const struct gn_http_limits *gn_http_server_limits(const struct gn_http_server *server)
+{
+    return &server->limits;
+}
+
+struct gn_loop *gn_http_server_loop(const struct gn_http_server *server)
+{
+    return server->loop;
+}

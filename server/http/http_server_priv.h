@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_SERVER_HTTP_HTTP_SERVER_PRIV_H
+#define GN_SERVER_HTTP_HTTP_SERVER_PRIV_H
+
+/* What the files of this folder share: the server's inside. */
+
+#include "server/base/buf.h"
+#include "server/http/http_server.h"
+#include "server/http/rbuf.h"
+#include "server/loop/timeout_list.h"
+#include "server/proto/http1_parser.h"
+#include "server/proto/http_date.h"
+
+struct gn_http1_conn;
+
+/** One list per kind of wait; entries are embedded in connections. */
+struct gn_http_timeouts {
+    struct gn_timeout_list idle;
+    struct gn_timeout_list head;
+    struct gn_timeout_list body;
+    struct gn_timeout_list stall;
+    struct gn_timeout_list linger;
+};
+
+struct gn_http_server {
+    unsigned magic;
+    struct gn_loop *loop;
+    struct gn_handler *handler;
+    struct gn_access_log *access_log;
+    struct gn_http_limits limits;
+    struct gn_http1_limits head_limits; /* the part of limits that the parser looks at */
+    struct gn_http_server_stats stats;
+    struct gn_http_timeouts timeouts;
+
+    struct gn_list listeners; /* struct http_listener */
+    struct gn_list conns;     /* struct gn_http1_conn, all */
+    struct gn_list exchanges; /* struct gn_exchange_private, all in use */
+    unsigned max_connections;
+    bool is_full; /* listeners rest because max_connections are open */
+
+    /* memory that requests share instead of allocating */
+    struct gn_rbuf_pool blocks;
+    struct gn_list free_exchanges;
+    unsigned n_free_exchanges;
+    struct gn_buf scratch; /* body bytes pass through here on their way to their place */
+    struct gn_buf batch;   /* responses of batch_conn, serialised and not yet written */
+    struct gn_buf aside;   /* a response for anybody else, on its way to that one's queue */
+    struct gn_http1_conn *batch_conn;
+
+    struct gn_http_date_cache date;
+    gn_deadline date_turn;   /* the turn `date` was last looked at */
+    gn_deadline next_notice; /* when a refused request may be logged again */
+    unsigned n_unlogged;     /* notices left out since */
+
+    /* the stop */
+    bool is_stopping;
+    bool is_cut;      /* the deadline passed */
+    bool is_orphaned; /* destroyed while exchanges were still with their handlers */
+    gn_deadline stop_deadline;
+    struct gn_timer stop_timer;
+    struct gn_defer stop_check;
+    struct gn_list stop_hooks;
+    void (*stop_fn)(void *arg);
+    void *stop_arg;
+};
+
+#define GN_HTTP_SERVER_MAGIC 0x47f1c2a9u
+
+/** The Date of this turn. */
+GN_LOOP_THREAD struct gn_slice gn_http_server_date(struct gn_http_server *server);
+/** A connection is about to be freed. */
+GN_LOOP_THREAD void gn_http_server_forget_conn(struct gn_http_server *server);
+/** An exchange went back to the pool. */
+GN_LOOP_THREAD void gn_http_server_forget_exchange(struct gn_http_server *server);
+/**
+ * Whether one more line about a refused request may be logged now: at most one
+ * a second, so that hostile input cannot fill a disk. `*n_skipped_out` were left out.
+ */
+GN_LOOP_THREAD bool gn_http_server_may_log(struct gn_http_server *server, unsigned *n_skipped_out);
+
+#endif
