@@ -176,7 +176,8 @@ GN_LOOP_THREAD bool gn_exchange_is_connected(const struct gn_exchange *ex);
 /** Bytes waiting for the client. */
 GN_LOOP_THREAD uint64_t gn_exchange_n_waiting(const struct gn_exchange *ex);
 GN_LOOP_THREAD struct gn_http_server *gn_exchange_server(const struct gn_exchange *ex);
-GN_LOOP_THREAD struct gn_loop *gn_exchange_loop(const struct gn_exchange *ex);
+/** The same all its life: a callback may name it to gn_assert_loop_thread first thing. */
+GN_ANY_THREAD struct gn_loop *gn_exchange_loop(const struct gn_exchange *ex);
 /** The HTTP status for an error a handler returned: one table for everybody. */
 GN_ANY_THREAD int gn_err_http_status(enum gn_err err);
 

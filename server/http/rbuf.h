@@ -36,7 +36,7 @@ struct gn_rbuf_pool {
 struct gn_rbuf *gn_rbuf_take(struct gn_rbuf_pool *pool, size_t min_bytes);
 struct gn_rbuf *gn_rbuf_ref(struct gn_rbuf *block);
 /** Accepts NULL; sets `*block` to NULL. */
-void gn_rbuf_unref(struct gn_rbuf_pool *pool, struct gn_rbuf **block);
+void gn_rbuf_unref(struct gn_rbuf_pool *pool, struct gn_rbuf **block_ptr);
 void gn_rbuf_pool_fini(struct gn_rbuf_pool *pool);
 
 /** The unread end of a block: what a connection has read and not yet consumed. */
