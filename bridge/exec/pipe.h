@@ -54,8 +54,9 @@ struct gn_pipe_wait_hooks {
 };
 
 /**
- * Waits while more than limit_bytes are queued, then moves everything of
- * `take` into the pipe. So at most limit_bytes plus one `take` are on their way.
+ * Moves everything of `take` into the pipe. When more than limit_bytes are
+ * queued it first waits until half of the limit is free. So at most limit_bytes
+ * plus one `take` are on their way.
  * hooks: NULL when nothing is to be done around the wait.
  *
  * Returns: GN_OK           `take` is empty
