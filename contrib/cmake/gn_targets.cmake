@@ -23,6 +23,15 @@ function(gn_offer_to_modules program)
     set_property(TARGET ${program} APPEND PROPERTY LINK_DEPENDS "${syms}")
 endfunction()
 
+# gn_module(<name> SOURCES <files…> [LINKS <outside libraries…>]): handlers in a
+# shared object that the program loads. What it calls of ours it finds there.
+function(gn_module name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+    add_library(${name} MODULE ${ARG_SOURCES})
+    set_target_properties(${name} PROPERTIES PREFIX "")
+    target_link_libraries(${name} PRIVATE gn_flags ${ARG_LINKS})
+endfunction()
+
 # gn_test(<file without .c> LINKS <layers…>): one test program per source file,
 # linked to the library it tests and nothing above it.
 function(gn_test name)
