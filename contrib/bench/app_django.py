@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""The django application, under the name every server knows how to load."""
+
+import apps
+
+application = apps.django()
