@@ -170,15 +170,27 @@ GN_NEEDS_GIL static char *copy_executable(void)
     return gn_xstrndup(text, strlen(text));
 }
 
-/* Whichever thread imports threading first is the main thread to Python: it must be this one. */
-GN_NEEDS_GIL static void claim_main_thread(void)
+/*
+ * Whichever thread imports threading first is the main thread to Python: it
+ * must be this one. And importing signal, now or later, takes SIGINT unless
+ * somebody has it already: take it back as long as nobody does.
+ */
+GN_NEEDS_GIL static void claim_process(void)
 {
-    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *globals = PyDict_New();
+    PyObject *result = NULL;
 
-    if (threading == NULL) {
-        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("the standard library's threading cannot be used"));
+    if (globals != NULL) {
+        result = PyRun_String("import threading, signal\n"
+                              "if signal.getsignal(signal.SIGINT) is signal.default_int_handler:\n"
+                              "    signal.signal(signal.SIGINT, signal.SIG_DFL)\n",
+                Py_file_input, globals, globals);
     }
-    Py_XDECREF(threading);
+    if (result == NULL) {
+        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("Python's standard library cannot be used"));
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(globals);
 }
 
 enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn_py_host **host_out,
@@ -207,7 +219,7 @@ enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn
     host->venv = venv;
     host->main_thread = pthread_self();
     host->executable = copy_executable();
-    claim_main_thread();
+    claim_process();
     *host_out = host;
     return set_sys_path(options, err);
 }

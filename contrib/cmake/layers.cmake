@@ -32,7 +32,7 @@ gn_layer(gn_bridge_exec bridge/exec
     USES gn_server_base gn_server_loop
     OUTSIDE Threads::Threads)
 gn_layer(gn_bridge_py bridge/py
-    USES gn_server_base gn_server_loop gn_bridge_exec
+    USES gn_server_base gn_server_loop
     OUTSIDE Python3::Python)
 gn_layer(gn_web web
     USES gn_server_base gn_server_loop gn_server_proto gn_server_net gn_server_http
