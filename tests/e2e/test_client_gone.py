@@ -51,6 +51,7 @@ def test_at_any_byte_of_a_chunked_request(server, how):
     assert server.fds_return()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("how", LEAVE)
 def test_at_any_byte_of_the_response(server, how):
     with server.connect() as conn:
@@ -65,6 +66,7 @@ def test_at_any_byte_of_the_response(server, how):
     assert server.fds_return()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("how", LEAVE)
 def test_between_chunks_ends_the_iteration(server, how):
     before = server.get("/events").json()
@@ -79,6 +81,7 @@ def test_between_chunks_ends_the_iteration(server, how):
     assert "Traceback" not in server.output()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("how", LEAVE)
 def test_slow_reader_that_leaves_frees_the_worker(server, how):
     before = server.get("/events").json()["chunks"]

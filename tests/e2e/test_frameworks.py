@@ -42,6 +42,7 @@ def app(serve, database):
     return start
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_hello(app, name):
     server = app(name)
@@ -108,6 +109,7 @@ def test_head(app, name):
         assert conn.get("/").text == f"{name}\n"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_many_at_once(app, name):
     server = app(name)

@@ -272,6 +272,7 @@ def test_access_log_cannot_be_forged(tmp_path):
 # stopping
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_graceful_stop_lets_requests_finish(number):
     server = Server("slow:application")
@@ -424,6 +425,7 @@ def test_timeout_answers_504():
         assert server.get("/").status == 200
 
 
+@pytest.mark.smoke
 @pytest.mark.ours
 def test_threads_bound_how_many_views_run():
     with Server("slow:application", threads=3) as server:

@@ -59,6 +59,7 @@ def test_environ_is_a_builtin_dict_of_native_strings(server):
         assert seen["types"][name] == "str", name
 
 
+@pytest.mark.smoke
 def test_environ_required_variables(server):
     seen = dump(server)["environ"]
     assert seen["REQUEST_METHOD"] == "GET"
@@ -180,6 +181,7 @@ def test_errors_stream_reaches_the_log(call, server):
     assert output.index(f"first {key}") < output.index(f"second {key}") < output.index(f"third {key}")
 
 
+@pytest.mark.smoke
 def test_calls_overlap(server):
     results = []
     key = f"n{next(ids)}"
@@ -323,6 +325,7 @@ def test_write_callable(call, name, text):
     assert response.complete and response.text == text
 
 
+@pytest.mark.smoke
 def test_write_transmits_before_it_returns(server):
     key = f"n{next(ids)}"
     with server.connect() as conn:
@@ -349,6 +352,7 @@ def test_exception_after_write_aborts(call):
 # iterables
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name, text", [
     ("list_one", "known\n"), ("list_many", "one two three\n"), ("tuple_iterable", "atuple\n"),
     ("set_iterable", "a set\n"), ("generator", "0\n1\n2\n3\n4\n"),
@@ -405,6 +409,7 @@ def test_yielding_non_bytes_later_aborts(call, which):
     assert settled(notes, closed=1)
 
 
+@pytest.mark.smoke
 def test_each_bytestring_is_transmitted_before_the_next_is_requested(server):
     key = f"n{next(ids)}"
     with server.connect() as conn:
@@ -440,6 +445,7 @@ def test_bytestrings_of_any_size(call, size, how):
 # close()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", ["tracked", "tracked_length"])
 def test_close_is_called_once_on_the_calling_thread(call, name):
     _, notes = call(name)
@@ -565,6 +571,7 @@ def test_exceptions_are_a_500_and_the_server_goes_on(call, server, which, starte
     assert server.get("/").text == "ok\n"
 
 
+@pytest.mark.smoke
 def test_traceback_is_logged_not_sent(call, server):
     response, _ = call("raises", which="value")
     assert b"on purpose" not in response.body and b"Traceback" not in response.body
@@ -656,6 +663,7 @@ def test_bodies_of_any_size(call, size, by):
     assert seen["declared"] == str(size)
 
 
+@pytest.mark.smoke
 @pytest.mark.ours
 @pytest.mark.parametrize("size", BODIES)
 def test_chunked_bodies_have_a_length(call, size):
@@ -705,6 +713,7 @@ def test_input_after_its_request(call):
         assert response.status == 200
 
 
+@pytest.mark.smoke
 def test_pipelined_requests_are_answered_in_order(server):
     with server.connect() as conn:
         conn.send(b"".join(encode("POST", "/echo", body=b"%d" % i) for i in range(20)))
@@ -739,6 +748,7 @@ def test_file_shorter_than_its_length_is_seen_as_cut(call, kind):
     assert not response.complete and response.body == DATA
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("block", [1, 1000, 1000000])
 def test_file_wrapper_block_sizes(call, block):
     response, _ = call("file", kind="bytesio", size=5000, block=block)
