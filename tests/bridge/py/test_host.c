@@ -154,9 +154,11 @@ static char logged[4096];
 
 static void keep_lines(void *arg, enum gn_log_level level, struct gn_slice line)
 {
+    size_t at = strlen(logged);
+
     (void)arg;
     (void)level;
-    (void)strncat(logged, line.ptr, GN_MIN(line.len, sizeof(logged) - strlen(logged) - 1));
+    (void)snprintf(logged + at, sizeof(logged) - at, GN_SLICE_FMT, GN_SLICE_ARG(line));
 }
 
 /* Runs hooks that write to a pipe, stops, and returns what they wrote. */
