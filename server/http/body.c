@@ -40,13 +40,21 @@ void gn_body_fini(struct gn_body *body)
     body->len = 0;
 }
 
+/** The bound stays that of init, whatever memory_limit_bytes was set to since. */
+static void free_memory(struct gn_body *body)
+{
+    size_t limit = body->memory.limit;
+
+    gn_buf_fini(&body->memory);
+    gn_buf_init(&body->memory, limit);
+}
+
 void gn_body_reset(struct gn_body *body)
 {
     close_spool(body);
     body->len = 0;
     if (body->memory.cap > KEPT_BYTES || GN_ASAN) {
-        gn_buf_fini(&body->memory);
-        gn_buf_init(&body->memory, body->memory_limit_bytes);
+        free_memory(body);
     } else {
         gn_buf_clear(&body->memory);
     }
@@ -114,14 +122,15 @@ static enum gn_err open_spool(struct gn_body *body)
     }
     body->spool_fd = fd;
     GN_TRY(write_all(fd, gn_buf_slice(&body->memory), 0));
-    gn_buf_fini(&body->memory);
-    gn_buf_init(&body->memory, body->memory_limit_bytes);
+    free_memory(body);
     return GN_OK;
 }
 
 enum gn_err gn_body_append(struct gn_body *body, struct gn_slice bytes)
 {
-    if (body->spool_fd < 0 && body->len + bytes.len > body->memory_limit_bytes) {
+    size_t limit = GN_MIN(body->memory_limit_bytes, body->memory.limit);
+
+    if (body->spool_fd < 0 && body->len + bytes.len > limit) {
         GN_TRY(open_spool(body));
     }
     if (body->spool_fd >= 0) {

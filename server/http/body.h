@@ -16,10 +16,10 @@
 #include "server/base/slice.h"
 
 struct gn_body {
-    struct gn_buf memory; /* the first bytes, or all while spool_fd is -1 */
-    int spool_fd;         /* -1: everything is in memory; else everything is in the file */
-    uint64_t len;         /* bytes in all */
-    size_t memory_limit_bytes;
+    struct gn_buf memory;      /* the first bytes, or all while spool_fd is -1 */
+    int spool_fd;              /* -1: everything is in memory; else everything is in the file */
+    uint64_t len;              /* bytes in all */
+    size_t memory_limit_bytes; /* may be lowered while empty */
 };
 
 void gn_body_init(struct gn_body *body, size_t memory_limit_bytes);

@@ -85,7 +85,10 @@ static bool can_drain(const struct gn_exchange_private *p)
 
 static void decide_keep_alive(struct gn_exchange_private *p)
 {
-    if (p->server->is_stopping || p->conn->has_read_eof || !can_drain(p)) {
+    const struct gn_http1_conn *c = p->conn;
+    bool is_last = c->has_read_eof && gn_input_n_bytes(&c->in) == 0;
+
+    if (p->server->is_stopping || is_last || !can_drain(p)) {
         p->ex.writer.keep_alive = false;
     }
 }

@@ -220,7 +220,7 @@ void gn_http1_conn_run(struct gn_http1_conn *c)
 {
     enum gn_step_result result;
 
-    gn_assert(!c->in_run);
+    gn_assert(!c->in_run && c->server->batch_conn == NULL);
     c->in_run = true;
     do {
         result = run_steps(c);
@@ -291,7 +291,7 @@ void gn_http1_conn_destroy(struct gn_http1_conn *c, enum gn_err why)
     gn_timeout_disarm(&c->read_time);
     gn_timeout_disarm(&c->write_time);
     gn_defer_cancel(&c->wake);
-    gn_bufq_clear(&c->out);
+    gn_http1_conn_drop_output(c);
     gn_input_clear(&c->in, &server->blocks);
     if (c->is_reset) {
         gn_stream_abort(&c->stream);

@@ -137,6 +137,8 @@ GN_LOOP_THREAD void gn_http1_conn_close_out_with(
         struct gn_http1_conn *c, struct gn_buf *buf, struct gn_slice body);
 /** Moves what is serialised behind the queue's end, so that the queue can be appended to. */
 GN_LOOP_THREAD struct gn_bufq *gn_http1_conn_queue(struct gn_http1_conn *c);
+/** Forgets everything that waits. */
+GN_LOOP_THREAD void gn_http1_conn_drop_output(struct gn_http1_conn *c);
 /** Writes what can be written; sets is_broken. */
 GN_LOOP_THREAD void gn_http1_conn_flush(struct gn_http1_conn *c);
 

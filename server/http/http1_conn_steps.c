@@ -18,38 +18,55 @@
 
 /* ---- errors of the client's ----------------------------------------------- */
 
-/** The option to raise, for limits that a real client may meet. */
-static const char *option_of(int status, const char *reason)
+static enum gn_notice_kind notice_of(int status)
 {
     switch (status) {
     case 413:
-        return "; raise --limit-request-body if this was meant to pass";
+        return GN_NOTICE_BODY;
     case 414:
-        return "; raise --limit-request-line if this was meant to pass";
+        return GN_NOTICE_LINE;
     case 431:
-        if (strstr(reason, "too many") != NULL) {
-            return "; raise --limit-request-fields if this was meant to pass";
-        }
-        return "; raise --limit-request-field_size if this was meant to pass";
+        return GN_NOTICE_FIELDS;
     default:
-        return "";
+        return GN_NOTICE_OTHER;
     }
+}
+
+/** The option to raise, for limits that a real client may meet. */
+static const char *advice_of(enum gn_notice_kind kind, const char *reason)
+{
+    switch (kind) {
+    case GN_NOTICE_BODY:
+        return "; raise --limit-request-body if this was meant to pass";
+    case GN_NOTICE_LINE:
+        return "; raise --limit-request-line if this was meant to pass";
+    case GN_NOTICE_FIELDS:
+        return strstr(reason, "too many") != NULL
+                ? "; raise --limit-request-fields if this was meant to pass"
+                : "; raise --limit-request-field_size if this was meant to pass";
+    case GN_NOTICE_OTHER:
+    case GN_NOTICE_N:
+        break;
+    }
+    return "";
 }
 
 GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, const char *reason)
 {
+    enum gn_notice_kind kind = notice_of(status);
+    const char *advice = advice_of(kind, reason);
     char peer[GN_ADDR_TEXT_BYTES];
     unsigned n_skipped;
 
-    if (!gn_http_server_may_log(c->server, &n_skipped)) {
+    if (!gn_http_server_may_log(c->server, kind, &n_skipped)) {
         return;
     }
     gn_addr_format(&c->peer, peer);
     if (n_skipped > 0) {
         gn_log_warning("answered %d to %s: %s%s (and %u more like this)", status, peer, reason,
-                option_of(status, reason), n_skipped);
+                advice, n_skipped);
     } else {
-        gn_log_warning("answered %d to %s: %s%s", status, peer, reason, option_of(status, reason));
+        gn_log_warning("answered %d to %s: %s%s", status, peer, reason, advice);
     }
 }
 

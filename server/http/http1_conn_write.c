@@ -71,6 +71,15 @@ struct gn_bufq *gn_http1_conn_queue(struct gn_http1_conn *c)
     return &c->out;
 }
 
+void gn_http1_conn_drop_output(struct gn_http1_conn *c)
+{
+    if (owns_batch(c)) {
+        gn_buf_clear(&c->server->batch);
+        c->server->batch_conn = NULL;
+    }
+    gn_bufq_clear(&c->out);
+}
+
 /** Notes how a write ended. */
 static void note_write(struct gn_http1_conn *c, enum gn_err rc)
 {

@@ -351,17 +351,18 @@ struct gn_slice gn_http_server_date(struct gn_http_server *server)
     return gn_http_date_cached(&server->date, gn_clock_wall() / GN_NS_PER_S);
 }
 
-bool gn_http_server_may_log(struct gn_http_server *server, unsigned *n_skipped_out)
+bool gn_http_server_may_log(
+        struct gn_http_server *server, enum gn_notice_kind kind, unsigned *n_skipped_out)
 {
+    struct gn_http_notice *notice = &server->notices[kind];
     gn_deadline now = gn_loop_now(server->loop);
 
-    if (now < server->next_notice) {
-        server->n_unlogged++;
+    if (now < notice->next) {
+        notice->n_skipped++;
         return false;
     }
-    server->next_notice = now + NOTICE_EVERY_NS;
-    *n_skipped_out = server->n_unlogged;
-    server->n_unlogged = 0;
+    *n_skipped_out = notice->n_skipped;
+    *notice = (struct gn_http_notice){.next = now + NOTICE_EVERY_NS};
     return true;
 }
 

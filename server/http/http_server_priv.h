@@ -22,6 +22,20 @@ struct gn_http_timeouts {
     struct gn_timeout_list linger;
 };
 
+/** Lines about refused requests: each kind is logged at most once a second. */
+enum gn_notice_kind {
+    GN_NOTICE_OTHER,
+    GN_NOTICE_BODY,   /* 413 */
+    GN_NOTICE_LINE,   /* 414 */
+    GN_NOTICE_FIELDS, /* 431 */
+    GN_NOTICE_N,
+};
+
+struct gn_http_notice {
+    gn_deadline next;   /* when the next may be logged */
+    unsigned n_skipped; /* since the last one that was */
+};
+
 struct gn_http_server {
     unsigned magic;
     struct gn_loop *loop;
@@ -48,9 +62,8 @@ struct gn_http_server {
     struct gn_http1_conn *batch_conn;
 
     struct gn_http_date_cache date;
-    gn_deadline date_turn;   /* the turn `date` was last looked at */
-    gn_deadline next_notice; /* when a refused request may be logged again */
-    unsigned n_unlogged;     /* notices left out since */
+    gn_deadline date_turn; /* the turn `date` was last looked at */
+    struct gn_http_notice notices[GN_NOTICE_N];
 
     /* the stop */
     bool is_stopping;
@@ -73,9 +86,10 @@ GN_LOOP_THREAD void gn_http_server_forget_conn(struct gn_http_server *server);
 /** An exchange went back to the pool. */
 GN_LOOP_THREAD void gn_http_server_forget_exchange(struct gn_http_server *server);
 /**
- * Whether one more line about a refused request may be logged now: at most one
- * a second, so that hostile input cannot fill a disk. `*n_skipped_out` were left out.
+ * Whether a line of that kind may be logged now; hostile input must not fill a
+ * disk. `*n_skipped_out` were left out before it.
  */
-GN_LOOP_THREAD bool gn_http_server_may_log(struct gn_http_server *server, unsigned *n_skipped_out);
+GN_LOOP_THREAD bool gn_http_server_may_log(
+        struct gn_http_server *server, enum gn_notice_kind kind, unsigned *n_skipped_out);
 
 #endif
