@@ -131,8 +131,6 @@ def plot(results, path):
             for at, (_, value) in enumerate(bars):
                 text = f" {value:,.0f}" if value >= 100 else f" {value:.2g}"
                 axis.text(value, at, text, va="center", fontsize=8)
-            if key != "rate":
-                axis.set_xscale("log")
             axis.margins(x=0.18)
             axis.set_title(f"{title}: {label}", fontsize=10, loc="left")
             axis.tick_params(labelsize=8)

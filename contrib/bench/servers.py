@@ -61,9 +61,8 @@ def gunicorn(module, port, threads, folder):
 
 
 def uwsgi(module, port, threads, folder):
-    """uWSGI keeps connections alive only behind its own router process."""
     pool = ["--threads", threads] if threads > 8 else []
-    return [BIN / "uwsgi", "--http", f"127.0.0.1:{port}", "--http-keepalive=75",
+    return [BIN / "uwsgi", "--http11-socket", f"127.0.0.1:{port}", "--tcp-nodelay",
             "--disable-logging", "--master", "--need-app", "--chdir", HERE, "-w",
             f"{module}:application", *pool]
 
