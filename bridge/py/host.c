@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "bridge/py/fork.h"
+#include "bridge/py/lsan.h"
 #include "bridge/py/pyerr.h"
 #include "bridge/py/venv.h"
 #include "bridge/py/watchdog.h"
@@ -112,6 +113,7 @@ static PyStatus initialise(const struct gn_py_host_options *options, const struc
                 &config, options->argc, (char *const *)(uintptr_t)options->argv);
     }
     if (!PyStatus_Exception(status)) {
+        gn_lsan_ignore_python();
         status = Py_InitializeFromConfig(&config);
     }
     PyConfig_Clear(&config);
