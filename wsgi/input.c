@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+#include <Python.h>
+
+#include <structmember.h>
+
+#include "server/base/alloc.h"
+
+#include "bridge/py/gil_priv.h"
+#include "wsgi/input_priv.h"
+#include "wsgi/slots_priv.h"
+
+/*
+ * Reading from memory is a copy from where the loop collected the bytes.
+ * Reading from the spool file goes straight into the result for read(); for
+ * lines there is one window of the file, found by its offset, which a read of
+ * something else may replace at any time: position is ours, not the file's.
+ *
+ * `busy` is set while the GIL is given up around a read of the file. The body
+ * must live that long, so a finish that comes meanwhile only leaves a note.
+ */
+
+#define WINDOW_BYTES 32768
+
+enum input_state {
+    INPUT_FINISHED = 0, /* no request: every use raises */
+    INPUT_OPEN,
+    INPUT_CLOSED, /* the application called close() */
+};
+
+struct input {
+    PyObject ob_base;
+    struct gn_body body; /* valid while has_body */
+    bool has_body;       /* false also stands for an empty body */
+    bool busy;
+    bool finish_wanted; /* finish came while busy */
+    enum input_state state;
+    uint64_t at; /* next byte to read; seek may put it beyond the end */
+    char *window;
+    uint64_t window_at;
+    size_t window_len;
+};
+
+static struct input *as_input(PyObject *object)
+{
+    return (struct input *)(void *)object;
+}
+
+static uint64_t body_len(const struct input *in)
+{
+    return in->has_body ? in->body.len : 0;
+}
+
+static uint64_t bytes_left(const struct input *in)
+{
+    uint64_t len = body_len(in);
+
+    return in->at < len ? len - in->at : 0;
+}
+
+static void drop_body(struct input *in)
+{
+    if (in->has_body) {
+        gn_body_fini(&in->body);
+        in->has_body = false;
+    }
+    in->window_len = 0;
+    in->finish_wanted = false;
+}
+
+/** 0, or -1 with the exception that says why this input cannot be used. */
+static int check_open(const struct input *in)
+{
+    if (GN_LIKELY(in->state == INPUT_OPEN && !in->busy)) {
+        return 0;
+    }
+    if (in->state == INPUT_FINISHED) {
+        PyErr_SetString(PyExc_ValueError, "wsgi.input was used after its request had ended");
+    } else if (in->state == INPUT_CLOSED) {
+        PyErr_SetString(PyExc_ValueError, "I/O operation on closed wsgi.input");
+    } else {
+        PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by another thread");
+    }
+    return -1;
+}
+
+/** Fills `into` from the spool file, without the GIL; 0, or -1 with OSError. */
+static int read_file(struct input *in, uint64_t offset, char *into, size_t size)
+{
+    enum gn_err rc = GN_OK;
+    size_t n = 0;
+
+    in->busy = true;
+    Py_BEGIN_ALLOW_THREADS;
+    while (rc == GN_OK && size > 0) {
+        rc = gn_body_read(&in->body, offset, into, size, &n);
+        if (rc == GN_OK && n == 0) {
+            rc = GN_ERR_IO;
+        }
+        offset += n;
+        into += n;
+        size -= GN_MIN(n, size);
+    }
+    Py_END_ALLOW_THREADS;
+    in->busy = false;
+    if (in->finish_wanted) {
+        drop_body(in);
+    }
+    if (rc != GN_OK) {
+        PyErr_SetString(PyExc_OSError, "reading the spooled request body failed");
+        return -1;
+    }
+    return 0;
+}
+
+static int copy_out(struct input *in, uint64_t offset, char *into, size_t size)
+{
+    struct gn_slice memory;
+
+    if (size == 0) {
+        return 0;
+    }
+    memory = gn_body_peek(&in->body);
+    if (memory.ptr == NULL) {
+        return read_file(in, offset, into, size);
+    }
+    memcpy(into, memory.ptr + offset, size);
+    return 0;
+}
+
+/** The next `size` (at most what is left) bytes as a bytes object; moves on. */
+static PyObject *take_bytes(struct input *in, uint64_t size)
+{
+    PyObject *bytes;
+
+    if (size > PY_SSIZE_T_MAX) {
+        return PyErr_NoMemory();
+    }
+    bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    if (copy_out(in, in->at, PyBytes_AS_STRING(bytes), (size_t)size) != 0) {
+        Py_DECREF(bytes);
+        return NULL;
+    }
+    in->at += size;
+    return bytes;
+}
+
+/** An optional size argument: absent, None and negative mean "everything". */
+static int size_arg(PyObject *const *args, Py_ssize_t n_args, const char *name, uint64_t *size_out)
+{
+    Py_ssize_t size;
+
+    if (n_args > 1) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most 1 argument (%zd given)", name, n_args);
+        return -1;
+    }
+    *size_out = UINT64_MAX;
+    if (n_args == 0 || args[0] == Py_None) {
+        return 0;
+    }
+    size = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    if (size == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (size >= 0) {
+        *size_out = (uint64_t)size;
+    }
+    return 0;
+}
+
+static PyObject *input_read(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    struct input *in = as_input(self);
+    uint64_t size;
+
+    if (size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
+        return NULL;
+    }
+    return take_bytes(in, GN_MIN(size, bytes_left(in)));
+}
+
+/** Makes the window hold the byte at `offset`, which lies before the end. */
+static int load_window(struct input *in, uint64_t offset)
+{
+    size_t size = (size_t)GN_MIN((uint64_t)WINDOW_BYTES, in->body.len - offset);
+
+    if (offset >= in->window_at && offset - in->window_at < in->window_len) {
+        return 0;
+    }
+    if (in->window == NULL) {
+        in->window = gn_xalloc(WINDOW_BYTES);
+    }
+    in->window_len = 0;
+    if (read_file(in, offset, in->window, size) != 0) {
+        return -1;
+    }
+    if (in->has_body) {
+        in->window_at = offset;
+        in->window_len = size;
+    }
+    return 0;
+}
+
+/** Memory that starts at `offset` (before the end): all of it, or what the window holds. */
+static int peek_at(struct input *in, uint64_t offset, struct gn_slice *out)
+{
+    struct gn_slice memory = gn_body_peek(&in->body);
+
+    if (memory.ptr != NULL) {
+        *out = gn_slice_skip(memory, (size_t)offset);
+        return 0;
+    }
+    if (load_window(in, offset) != 0) {
+        return -1;
+    }
+    if (!in->has_body) {
+        return check_open(in);
+    }
+    *out = gn_slice_skip(gn_slice_of(in->window, in->window_len), (size_t)(offset - in->window_at));
+    return 0;
+}
+
+/** The length of the line that starts here, its newline included, at most `max`. */
+static int measure_line(struct input *in, uint64_t max, uint64_t *len_out)
+{
+    uint64_t limit = GN_MIN(max, bytes_left(in));
+    uint64_t len = 0;
+
+    while (len < limit) {
+        struct gn_slice part;
+        const char *newline;
+
+        if (peek_at(in, in->at + len, &part) != 0) {
+            return -1;
+        }
+        part.len = (size_t)GN_MIN((uint64_t)part.len, limit - len);
+        newline = memchr(part.ptr, '\n', part.len);
+        if (newline != NULL) {
+            len += (uint64_t)(newline - part.ptr) + 1;
+            break;
+        }
+        len += part.len;
+    }
+    *len_out = len;
+    return 0;
+}
+
+static PyObject *take_line(struct input *in, uint64_t max)
+{
+    struct gn_slice part;
+    uint64_t len;
+    PyObject *line;
+
+    if (measure_line(in, max, &len) != 0) {
+        return NULL;
+    }
+    if (len == 0) {
+        return PyBytes_FromStringAndSize(NULL, 0);
+    }
+    if (peek_at(in, in->at, &part) != 0) {
+        return NULL;
+    }
+    if (part.len < len) {
+        return take_bytes(in, len);
+    }
+    line = PyBytes_FromStringAndSize(part.ptr, (Py_ssize_t)len);
+    if (line != NULL) {
+        in->at += len;
+    }
+    return line;
+}
+
+static PyObject *input_readline(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    struct input *in = as_input(self);
+    uint64_t size;
+
+    if (size_arg(args, n_args, "readline", &size) != 0 || check_open(in) != 0) {
+        return NULL;
+    }
+    return take_line(in, size);
+}
+
+static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    struct input *in = as_input(self);
+    uint64_t hint;
+    uint64_t total = 0;
+    PyObject *lines;
+
+    if (size_arg(args, n_args, "readlines", &hint) != 0 || check_open(in) != 0) {
+        return NULL;
+    }
+    if (hint == 0) {
+        hint = UINT64_MAX; /* io.IOBase: no hint */
+    }
+    lines = PyList_New(0);
+    while (lines != NULL && total < hint && bytes_left(in) > 0) {
+        PyObject *line = take_line(in, UINT64_MAX);
+
+        if (line == NULL || PyList_Append(lines, line) != 0) {
+            Py_CLEAR(lines);
+        } else {
+            total += (uint64_t)PyBytes_GET_SIZE(line);
+        }
+        Py_XDECREF(line);
+    }
+    return lines;
+}
+
+static PyObject *input_iter(PyObject *self)
+{
+    return check_open(as_input(self)) == 0 ? Py_NewRef(self) : NULL;
+}
+
+static PyObject *input_next(PyObject *self)
+{
+    struct input *in = as_input(self);
+
+    if (check_open(in) != 0 || bytes_left(in) == 0) {
+        return NULL; /* no exception set: StopIteration */
+    }
+    return take_line(in, UINT64_MAX);
+}
+
+static PyObject *input_readinto(PyObject *self, PyObject *target)
+{
+    struct input *in = as_input(self);
+    Py_buffer view;
+    uint64_t size;
+    int failed;
+
+    if (check_open(in) != 0 || PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) != 0) {
+        return NULL;
+    }
+    size = GN_MIN((uint64_t)view.len, bytes_left(in));
+    failed = copy_out(in, in->at, view.buf, (size_t)size);
+    PyBuffer_Release(&view);
+    if (failed) {
+        return NULL;
+    }
+    in->at += size;
+    return PyLong_FromUnsignedLongLong(size);
+}
+
+static int seek_base(struct input *in, int whence, uint64_t *base_out)
+{
+    switch (whence) {
+    case 0:
+        *base_out = 0;
+        return 0;
+    case 1:
+        *base_out = in->at;
+        return 0;
+    case 2:
+        *base_out = body_len(in);
+        return 0;
+    default:
+        PyErr_Format(PyExc_ValueError, "invalid whence (%d, should be 0, 1 or 2)", whence);
+        return -1;
+    }
+}
+
+static PyObject *input_seek(PyObject *self, PyObject *args)
+{
+    struct input *in = as_input(self);
+    long long offset;
+    int whence = 0;
+    uint64_t base;
+
+    if (!PyArg_ParseTuple(args, "L|i:seek", &offset, &whence) || check_open(in) != 0 ||
+            seek_base(in, whence, &base) != 0) {
+        return NULL;
+    }
+    if (whence == 0 && offset < 0) {
+        return PyErr_Format(PyExc_ValueError, "negative seek value %lld", offset);
+    }
+    if (offset < 0) {
+        uint64_t back = (uint64_t) - (offset + 1) + 1;
+
+        in->at = back < base ? base - back : 0; /* as io.BytesIO: never before the start */
+    } else if ((uint64_t)offset > (uint64_t)INT64_MAX - base) {
+        return PyErr_Format(PyExc_OverflowError, "new position too large");
+    } else {
+        in->at = base + (uint64_t)offset;
+    }
+    return PyLong_FromUnsignedLongLong(in->at);
+}
+
+static PyObject *input_tell(PyObject *self, PyObject *unused)
+{
+    struct input *in = as_input(self);
+
+    (void)unused;
+    return check_open(in) == 0 ? PyLong_FromUnsignedLongLong(in->at) : NULL;
+}
+
+static PyObject *input_true(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return check_open(as_input(self)) == 0 ? Py_NewRef(Py_True) : NULL;
+}
+
+static PyObject *input_false(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return check_open(as_input(self)) == 0 ? Py_NewRef(Py_False) : NULL;
+}
+
+static PyObject *input_flush(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return check_open(as_input(self)) == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+/** close() is allowed so that io wrappers can be; the body goes when the request does. */
+static PyObject *input_close(PyObject *self, PyObject *unused)
+{
+    struct input *in = as_input(self);
+
+    (void)unused;
+    if (in->state == INPUT_OPEN) {
+        in->state = INPUT_CLOSED;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *input_get_closed(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(as_input(self)->state != INPUT_OPEN);
+}
+
+static void input_dealloc(PyObject *self)
+{
+    struct input *in = as_input(self);
+    PyTypeObject *type = Py_TYPE(self);
+
+    drop_body(in);
+    gn_free(in->window);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef input_methods[] = {
+        {"read", GN_WSGI_FASTCALL(input_read), METH_FASTCALL, NULL},
+        {"read1", GN_WSGI_FASTCALL(input_read), METH_FASTCALL, NULL},
+        {"readline", GN_WSGI_FASTCALL(input_readline), METH_FASTCALL, NULL},
+        {"readlines", GN_WSGI_FASTCALL(input_readlines), METH_FASTCALL, NULL},
+        {"readinto", input_readinto, METH_O, NULL},
+        {"readinto1", input_readinto, METH_O, NULL},
+        {"seek", input_seek, METH_VARARGS, NULL},
+        {"tell", input_tell, METH_NOARGS, NULL},
+        {"readable", input_true, METH_NOARGS, NULL},
+        {"seekable", input_true, METH_NOARGS, NULL},
+        {"writable", input_false, METH_NOARGS, NULL},
+        {"isatty", input_false, METH_NOARGS, NULL},
+        {"flush", input_flush, METH_NOARGS, NULL},
+        {"close", input_close, METH_NOARGS, NULL},
+        {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef input_getset[] = {
+        {"closed", input_get_closed, NULL, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyTypeObject *gn_wsgi_input_type_create(void)
+{
+    static PyType_Slot slots[] = {
+            GN_WSGI_SLOT(Py_tp_dealloc, input_dealloc),
+            GN_WSGI_SLOT(Py_tp_iter, input_iter),
+            GN_WSGI_SLOT(Py_tp_iternext, input_next),
+            {Py_tp_methods, input_methods},
+            {Py_tp_getset, input_getset},
+            {0, NULL},
+    };
+    static PyType_Spec spec = {
+            .name = "gustnado.wsgi.Input",
+            .basicsize = sizeof(struct input),
+            .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+            .slots = slots,
+    };
+
+    return (PyTypeObject *)(void *)PyType_FromSpec(&spec);
+}
+
+PyObject *gn_wsgi_input_new(PyTypeObject *type)
+{
+    PyObject *object = PyType_GenericAlloc(type, 0);
+
+    return object; /* zeroed: finished, without a body */
+}
+
+void gn_wsgi_input_start(PyObject *input, struct gn_body *take)
+{
+    struct input *in = as_input(input);
+
+    gn_assert(in->state == INPUT_FINISHED && !in->busy);
+    in->state = INPUT_OPEN;
+    in->at = 0;
+    if (take != NULL) {
+        in->body = *take;
+        in->has_body = true;
+        gn_body_init(take, in->body.memory_limit_bytes);
+    }
+}
+
+void gn_wsgi_input_finish(PyObject *input)
+{
+    struct input *in = as_input(input);
+
+    in->state = INPUT_FINISHED;
+    if (in->busy) {
+        in->finish_wanted = true;
+    } else {
+        drop_body(in);
+    }
+}
