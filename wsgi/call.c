@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+#include <Python.h>
+
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+#include "server/base/obj.h"
+
+#include "bridge/py/gil_priv.h"
+#include "wsgi/call_priv.h"
+
+/*
+ * The loop's side of a call.
+ *
+ *   start ── submitted ──► done ──► delivered, recycled
+ *                │  │        ▲
+ *                │  └► refused: 503
+ *                ├► withdrawn (client gone, or late, before a worker took it)
+ *                └► parted: the exchange has ended, the worker goes on; its
+ *                   `done` finds loop.exchange NULL and only recycles
+ *
+ * A call is in exactly one place: pooled, with the executor, or its `bytes`
+ * lent to the connection's output, which gives it back when they are written.
+ */
+
+#define RETRY_AFTER "2"
+
+static struct gn_wsgi_call *call_of(struct gn_pycall *py)
+{
+    struct gn_wsgi_call *call = GN_CONTAINER_OF(py, struct gn_wsgi_call, py);
+
+    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
+    return call;
+}
+
+static struct gn_wsgi_call *call_of_timeout(struct gn_timeout *timeout)
+{
+    struct gn_wsgi_call *call = GN_CONTAINER_OF(timeout, struct gn_wsgi_call, loop.timeout);
+
+    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
+    return call;
+}
+
+/* ---- the pool ------------------------------------------------------------------ */
+
+static void on_done(struct gn_pycall *py);
+static void on_refused(struct gn_pycall *py, enum gn_err why);
+
+static const struct gn_pycall_ops call_ops = {
+        .run = gn_wsgi_run,
+        .done = on_done,
+        .refused = on_refused,
+};
+
+GN_LOOP_THREAD static struct gn_wsgi_call *call_take(struct gn_wsgi_container *container)
+{
+    struct gn_wsgi_call *call = container->loop_side.free_calls;
+
+    if (call != NULL) {
+        container->loop_side.free_calls = call->loop.next_free;
+        container->loop_side.n_free--;
+    } else {
+        call = gn_xcalloc(sizeof(*call));
+        call->magic = GN_WSGI_CALL_MAGIC;
+        call->container = container;
+        call->py.ops = &call_ops;
+        gn_wsgi_run_init(call);
+    }
+    container->loop_side.stats.running++;
+    return call;
+}
+
+/** Nothing of the last request may remain but memory. */
+GN_LOOP_THREAD static void call_recycle(struct gn_wsgi_call *call)
+{
+    struct gn_wsgi_container *container = call->container;
+
+    gn_timeout_disarm(&call->loop.timeout);
+    gn_pipe_close(&call->loop.pipe);
+    if (call->request.has_body) {
+        gn_body_fini(&call->request.body);
+        call->request.has_body = false;
+    }
+    gn_wsgi_response_drop(&call->worker.response);
+    call->loop.exchange = NULL;
+    call->loop.next_free = container->loop_side.free_calls;
+    container->loop_side.free_calls = call;
+    container->loop_side.n_free++;
+    container->loop_side.stats.running--;
+}
+
+void gn_wsgi_call_destroy(struct gn_wsgi_call **call)
+{
+    if (*call == NULL) {
+        return;
+    }
+    gn_wsgi_run_fini(*call);
+    (*call)->magic = 0;
+    gn_free(*call);
+    *call = NULL;
+}
+
+/* ---- the start ------------------------------------------------------------------ */
+
+GN_LOOP_THREAD static void reply_unavailable(
+        struct gn_wsgi_container *container, struct gn_exchange *ex)
+{
+    const struct gn_header headers[] = {
+            GN_HEADER(CONTENT_TYPE, "Content-Type", GN_LIT("text/plain")),
+            GN_HEADER(RETRY_AFTER, "Retry-After", GN_LIT(RETRY_AFTER)),
+    };
+    const struct gn_response response = {
+            .status = 503,
+            .headers = headers,
+            .n_headers = GN_ARRAY_LEN(headers),
+            .body = GN_LIT("503 Service Unavailable: the server is busy, try again\n"),
+    };
+
+    container->loop_side.stats.refused++;
+    ex->handler_data = NULL;
+    gn_exchange_reply(ex, &response);
+}
+
+GN_LOOP_THREAD static void take_request(struct gn_wsgi_call *call, struct gn_exchange *ex,
+        struct gn_slice path_info, struct gn_slice outer_script_name)
+{
+    call->request.exchange = ex;
+    call->request.path_info = path_info;
+    call->request.outer_script_name = outer_script_name;
+    if (ex->body.len > 0) { /* it may have to outlive the exchange */
+        call->request.body = ex->body;
+        call->request.has_body = true;
+        gn_body_init(&ex->body, call->request.body.memory_limit_bytes);
+    }
+    call->loop.exchange = ex;
+    call->loop.parting_status = 0;
+    call->loop.pipe = NULL;
+    call->loop.pipe_is_closed = false;
+    call->loop.is_paused = false;
+    call->loop.n_unreported = 0;
+    atomic_store_explicit(&call->shared.is_gone, false, memory_order_relaxed);
+    atomic_store_explicit(&call->shared.reads_exchange, true, memory_order_relaxed);
+}
+
+void gn_wsgi_call_start(struct gn_wsgi_container *container, const struct gn_wsgi_mount *mount,
+        struct gn_exchange *ex, struct gn_slice path_info, struct gn_slice outer_script_name)
+{
+    struct gn_wsgi_call *call = call_take(container);
+
+    call->mount = mount;
+    take_request(call, ex, path_info, outer_script_name);
+    ex->handler_data = call;
+    if (gn_pyexec_submit(container->pyexec, &call->py) != GN_OK) {
+        reply_unavailable(container, ex);
+        call_recycle(call);
+        return;
+    }
+    container->loop_side.stats.calls++;
+    if (container->loop_side.timeouts.duration_ms > 0) {
+        gn_timeout_arm(&container->loop_side.timeouts, &call->loop.timeout);
+    }
+}
+
+static void on_refused(struct gn_pycall *py, enum gn_err why)
+{
+    struct gn_wsgi_call *call = call_of(py);
+    struct gn_exchange *ex = call->loop.exchange;
+
+    gn_assert_loop_thread(call->container->loop);
+    (void)why; /* late or stopping: the client may try again either way */
+    if (ex != NULL) {
+        reply_unavailable(call->container, ex);
+    }
+    call_recycle(call);
+}
+
+/* ---- output ---------------------------------------------------------------------- */
+
+/** Says how much of what was taken from the pipe has found its way. */
+GN_LOOP_THREAD static void report_drained(struct gn_wsgi_call *call)
+{
+    uint64_t n = call->loop.n_unreported;
+
+    call->loop.n_unreported = 0;
+    if (n > 0 && call->loop.pipe != NULL) {
+        gn_pipe_drained(call->loop.pipe, n);
+    }
+}
+
+GN_LOOP_THREAD static void close_pipe(struct gn_wsgi_call *call)
+{
+    gn_pipe_close(&call->loop.pipe);
+    call->loop.pipe_is_closed = true;
+}
+
+/** Moves what the worker has streamed to the client, as far as the client keeps up. */
+GN_LOOP_THREAD static void pump(struct gn_wsgi_call *call)
+{
+    struct gn_bufq bytes = {0};
+
+    gn_pipe_take(call->loop.pipe, &bytes);
+    if (gn_bufq_is_empty(&bytes)) {
+        return;
+    }
+    gn_timeout_disarm(&call->loop.timeout); /* it has begun to answer */
+    call->loop.n_unreported += bytes.n_bytes;
+    switch (gn_exchange_send(call->loop.exchange, &bytes)) {
+    case GN_OK:
+        report_drained(call);
+        break;
+    case GN_ERR_FULL:
+        call->loop.is_paused = true;
+        break;
+    default:
+        gn_bufq_clear(&bytes); /* gone: cancel follows, or has come already */
+        break;
+    }
+}
+
+void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner)
+{
+    struct gn_wsgi_call *call = GN_CAST(struct gn_wsgi_call, GN_WSGI_CALL_MAGIC, owner);
+
+    gn_assert_loop_thread(call->container->loop);
+    call->loop.pipe = pipe;
+    if (call->loop.exchange == NULL || gn_wsgi_call_is_gone(call)) {
+        close_pipe(call);
+    } else if (!call->loop.is_paused) {
+        pump(call);
+    }
+}
+
+void gn_wsgi_call_drained(struct gn_wsgi_call *call)
+{
+    if (!call->loop.is_paused) {
+        return;
+    }
+    call->loop.is_paused = false;
+    report_drained(call);
+    if (call->loop.pipe != NULL) {
+        pump(call);
+    }
+}
+
+static void on_bytes_written(void *arg)
+{
+    struct gn_wsgi_call *call = GN_CAST(struct gn_wsgi_call, GN_WSGI_CALL_MAGIC, arg);
+
+    gn_assert_loop_thread(call->container->loop);
+    call_recycle(call);
+}
+
+/** Everything not yet given to the exchange, in order; true when the call is lent with it. */
+GN_LOOP_THREAD static bool collect_output(struct gn_wsgi_call *call, struct gn_bufq *into)
+{
+    struct gn_wsgi_response *r = &call->worker.response;
+    bool lent = r->bytes.len > 0;
+
+    if (call->loop.pipe != NULL) {
+        gn_pipe_take(call->loop.pipe, into);
+    }
+    if (lent) {
+        gn_bufq_lend(into, gn_buf_slice(&r->bytes), on_bytes_written, call);
+    }
+    gn_bufq_move(into, &r->out);
+    return lent;
+}
+
+/* ---- the end --------------------------------------------------------------------- */
+
+GN_LOOP_THREAD static void deliver_complete(struct gn_wsgi_call *call, struct gn_exchange *ex)
+{
+    struct gn_bufq output = {0};
+    struct gn_http1_writer writer = call->worker.response.writer;
+    bool lent = collect_output(call, &output);
+    enum gn_err rc = gn_exchange_send(ex, &output);
+
+    if (rc != GN_OK && rc != GN_ERR_FULL) {
+        gn_bufq_clear(&output);
+        call->container->loop_side.stats.gone++;
+    }
+    gn_exchange_finish_sent(ex, &writer);
+    if (!lent) {
+        call_recycle(call);
+    }
+}
+
+/** A 500 behind early hints: the exchange is in bytes already, so it is made by hand. */
+GN_LOOP_THREAD static void deliver_plain_500(struct gn_wsgi_call *call, struct gn_exchange *ex)
+{
+    struct gn_wsgi_response *r = &call->worker.response;
+    const struct gn_http1_response response = {.status = 500};
+
+    gn_buf_clear(&r->bytes);
+    gn_bufq_clear(&r->out);
+    if (gn_http1_writer_reply(
+                &r->writer, &response, GN_LIT("500 Internal Server Error\n"), &r->bytes) == GN_OK) {
+        deliver_complete(call, ex);
+        return;
+    }
+    gn_exchange_abort(ex);
+    call_recycle(call);
+}
+
+GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_exchange *ex)
+{
+    struct gn_wsgi_response *r = &call->worker.response;
+
+    call->container->loop_side.stats.failed++;
+    if (r->has_sent && r->stage < GN_WSGI_SENT) {
+        deliver_plain_500(call, ex);
+        return;
+    }
+    if (r->has_sent) {
+        struct gn_bufq sent = {0};
+
+        if (call->loop.pipe != NULL) {
+            gn_pipe_take(call->loop.pipe, &sent);
+        }
+        if (gn_exchange_send(ex, &sent) != GN_OK) {
+            gn_bufq_clear(&sent);
+        }
+        gn_exchange_abort(ex); /* cut: nobody shall take it for complete */
+    } else {
+        gn_exchange_reply_error(ex, 500, GN_LIT(""));
+    }
+    call_recycle(call);
+}
+
+static void on_done(struct gn_pycall *py)
+{
+    struct gn_wsgi_call *call = call_of(py);
+    struct gn_exchange *ex = call->loop.exchange;
+
+    gn_assert_loop_thread(call->container->loop);
+    gn_timeout_disarm(&call->loop.timeout);
+    if (call->worker.reader != NULL && !call->loop.pipe_is_closed) {
+        call->loop.pipe = call->worker.reader; /* perhaps on_readable had no turn yet */
+    }
+    call->worker.reader = NULL;
+    if (ex == NULL) {
+        call->container->loop_side.stats.orphans--;
+        close_pipe(call);
+        call_recycle(call);
+        return;
+    }
+    call->loop.exchange = NULL;
+    ex->handler_data = NULL; /* whatever happens to it now is no business of this call */
+    ex->times.started = py->started_at;
+    switch (call->worker.outcome) {
+    case GN_WSGI_COMPLETE:
+        deliver_complete(call, ex);
+        break;
+    case GN_WSGI_FAILED:
+        deliver_failed(call, ex);
+        break;
+    case GN_WSGI_DROPPED:
+        gn_exchange_abort(ex);
+        call_recycle(call);
+        break;
+    }
+}
+
+/* ---- parting ----------------------------------------------------------------------- */
+
+GN_LOOP_THREAD static void log_timeout(
+        const struct gn_wsgi_call *call, const struct gn_exchange *ex, gn_deadline now)
+{
+    char peer[GN_ADDR_TEXT_BYTES];
+    gn_deadline started = call->py.started_at;
+
+    gn_addr_format(&ex->peer, peer);
+    gn_log_error("no answer within the timeout: " GN_SLICE_FMT " " GN_SLICE_FMT
+                 " from %s, queued %lld ms, running for %lld ms",
+            GN_SLICE_ARG(ex->head->method_name), GN_SLICE_ARG(ex->head->target), peer,
+            (long long)((started - call->py.queued_at) / GN_NS_PER_MS),
+            (long long)((now - started) / GN_NS_PER_MS));
+}
+
+/** Ends the exchange while the worker goes on; it no longer looks at it. */
+GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
+{
+    struct gn_exchange *ex = call->loop.exchange;
+
+    gn_timeout_disarm(&call->loop.timeout);
+    close_pipe(call);
+    call->loop.exchange = NULL;
+    call->container->loop_side.stats.orphans++;
+    ex->handler_data = NULL;
+    ex->times.started = call->py.started_at;
+    if (call->loop.parting_status != 0) {
+        log_timeout(call, ex, gn_loop_now(call->container->loop));
+        gn_exchange_reply_error(ex, call->loop.parting_status, GN_LIT(""));
+    } else {
+        gn_exchange_abort(ex);
+    }
+}
+
+GN_LOOP_THREAD static void part_or_retry(struct gn_wsgi_call *call)
+{
+    if (atomic_load_explicit(&call->shared.reads_exchange, memory_order_acquire)) {
+        gn_timeout_arm(&call->container->loop_side.retries, &call->loop.timeout);
+    } else {
+        part(call);
+    }
+}
+
+void gn_wsgi_call_on_retry(struct gn_timeout *timeout)
+{
+    struct gn_wsgi_call *call = call_of_timeout(timeout);
+
+    gn_assert_loop_thread(call->container->loop);
+    part_or_retry(call);
+}
+
+void gn_wsgi_call_on_timeout(struct gn_timeout *timeout)
+{
+    struct gn_wsgi_call *call = call_of_timeout(timeout);
+    struct gn_wsgi_container *container = call->container;
+    struct gn_exchange *ex = call->loop.exchange;
+
+    gn_assert_loop_thread(container->loop);
+    atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
+    if (gn_pyexec_withdraw(container->pyexec, &call->py)) {
+        reply_unavailable(container, ex);
+        call_recycle(call);
+        return;
+    }
+    container->loop_side.stats.timeouts++;
+    call->loop.parting_status = 504;
+    part_or_retry(call);
+}
+
+void gn_wsgi_call_cancel(struct gn_wsgi_call *call)
+{
+    struct gn_wsgi_container *container = call->container;
+    struct gn_exchange *ex = call->loop.exchange;
+
+    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
+    atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
+    container->loop_side.stats.gone++;
+    call->loop.parting_status = 0;
+    if (gn_pyexec_withdraw(container->pyexec, &call->py)) {
+        ex->handler_data = NULL;
+        gn_exchange_abort(ex);
+        call_recycle(call);
+        return;
+    }
+    part_or_retry(call);
+}

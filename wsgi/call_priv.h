@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_WSGI_CALL_PRIV_H
+#define GN_WSGI_CALL_PRIV_H
+
+/*
+ * One call of an application: an exchange on the loop's side, Python on the
+ * worker's. Calls are pooled per container, with their buffers and with those
+ * Python objects no application has kept.
+ *
+ * The two sides may part: when the client leaves or the deadline passes, the
+ * loop ends the exchange at once and the worker finishes on its own, its
+ * output dropped. The worker reads the exchange only while
+ * shared.reads_exchange is set, a few microseconds at the start; until then
+ * the loop must keep it.
+ */
+
+#include <Python.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "bridge/exec/pipe.h"
+#include "bridge/py/pyexec.h"
+#include "server/http/exchange.h"
+#include "server/loop/timeout_list.h"
+
+#include "wsgi/container_priv.h"
+#include "wsgi/response_priv.h"
+#include "wsgi/start_response_priv.h"
+
+#define GN_WSGI_CALL_MAGIC 0x57531ca1u
+
+/** How a call has ended; set by the worker. */
+enum gn_wsgi_outcome {
+    GN_WSGI_COMPLETE, /* response.writer has ended */
+    GN_WSGI_FAILED,   /* an exception or a breach of the protocol; it has been logged */
+    GN_WSGI_DROPPED,  /* the client left; nobody wants the output */
+};
+
+struct gn_wsgi_call {
+    unsigned magic;
+    struct gn_pycall py;
+    struct gn_wsgi_container *container;
+    const struct gn_wsgi_mount *mount;
+
+    struct {                                /* set by the loop before the call is submitted */
+        const struct gn_exchange *exchange; /* the worker's view: while reads_exchange */
+        struct gn_slice path_info;          /* decoded; in the exchange's arena or head */
+        struct gn_slice outer_script_name;
+        struct gn_body body; /* valid while has_body */
+        bool has_body;
+    } request;
+
+    struct {                          /* loop thread only */
+        struct gn_exchange *exchange; /* NULL once the two sides have parted */
+        struct gn_timeout timeout;    /* of the answer; later, of the next try to part */
+        int parting_status;           /* 504, or 0 to abort */
+        struct gn_pipe *pipe;         /* the reader's half, once we have seen it */
+        bool pipe_is_closed;
+        bool is_paused;        /* the client is slow: wait for drained */
+        uint64_t n_unreported; /* bytes taken from the pipe and not yet said to be drained */
+        struct gn_wsgi_call *next_free;
+    } loop;
+
+    struct { /* the worker, holding the GIL; then the loop, once done */
+        struct gn_wsgi_sink sink;
+        struct gn_wsgi_start start;
+        struct gn_wsgi_response response;
+        PyObject *input;
+        PyObject *client_disconnected;
+        PyObject *environ;
+        struct gn_wsgi_asked asked;
+        struct gn_pipe *pipe;   /* the writer's half */
+        struct gn_pipe *reader; /* the same pipe, as the reader's half is to find it */
+        enum gn_wsgi_outcome outcome;
+    } worker;
+
+    struct {                        /* both sides */
+        atomic_bool is_gone;        /* the loop to the worker: stop, nobody listens */
+        atomic_bool reads_exchange; /* the worker to the loop: keep the exchange */
+    } shared;
+};
+
+static inline bool gn_wsgi_call_is_gone(struct gn_wsgi_call *call)
+{
+    return atomic_load_explicit(&call->shared.is_gone, memory_order_relaxed);
+}
+
+/* ---- the loop's side: call.c -------------------------------------------------- */
+
+/** Hands a ready exchange to the executor, or answers 503. */
+GN_LOOP_THREAD void gn_wsgi_call_start(struct gn_wsgi_container *container,
+        const struct gn_wsgi_mount *mount, struct gn_exchange *ex, struct gn_slice path_info,
+        struct gn_slice outer_script_name);
+/** The client can take more. */
+GN_LOOP_THREAD void gn_wsgi_call_drained(struct gn_wsgi_call *call);
+/** The exchange is cancelled: part from it. */
+GN_LOOP_THREAD void gn_wsgi_call_cancel(struct gn_wsgi_call *call);
+/** Callbacks of the container's two timeout lists. */
+void gn_wsgi_call_on_timeout(struct gn_timeout *timeout);
+void gn_wsgi_call_on_retry(struct gn_timeout *timeout);
+/** The pipe's callback; `owner` is the call. */
+void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner);
+/** Frees a pooled call; the GIL must be held. */
+GN_NEEDS_GIL void gn_wsgi_call_destroy(struct gn_wsgi_call **call);
+
+/* ---- the worker's side: run.c ------------------------------------------------- */
+
+/** Prepares the worker's part of a new call; needs no GIL, for nothing is made yet. */
+void gn_wsgi_run_init(struct gn_wsgi_call *call);
+/** Drops what a pooled call holds. */
+GN_NEEDS_GIL void gn_wsgi_run_fini(struct gn_wsgi_call *call);
+/** gn_pycall_ops.run: calls the application and makes its response. */
+void gn_wsgi_run(struct gn_pycall *py);
+
+#endif

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+#include <Python.h>
+
+#include "bridge/py/pyerr.h"
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+
+#include "bridge/py/compat_priv.h"
+#include "bridge/py/gil_priv.h"
+#include "wsgi/bound_priv.h"
+#include "wsgi/call_priv.h"
+#include "wsgi/errors_priv.h"
+#include "wsgi/input_priv.h"
+
+/*
+ * The worker's side of a call, from environ to close(), all on one thread and
+ * under the GIL:
+ *
+ *   prepare    environ and the callables; then the exchange is the loop's again
+ *   call       application(environ, start_response)
+ *   respond    a list or tuple at once, a file by descriptor, else piece by piece
+ *   close      always, once, when there is a close()
+ *   finish     everything handed to the application is cut off
+ *
+ * An exception is logged where it surfaces and becomes an outcome; nothing
+ * raised by an application, SystemExit and KeyboardInterrupt included, leaves
+ * this file. Only one that says that the client is gone is not worth a line.
+ */
+
+#define DATE_CHECK_NS (20 * GN_NS_PER_MS) /* how old the Date header may be beyond its second */
+
+/* ---- the sink ------------------------------------------------------------------- */
+
+struct blocking_write {
+    struct gn_pipe *pipe;
+    struct gn_bufq *take;
+    enum gn_err result;
+};
+
+static void write_blocking(void *arg)
+{
+    struct blocking_write *w = arg;
+
+    w->result = gn_pipe_write(w->pipe, w->take, NULL, GN_NEVER);
+}
+
+static enum gn_err sink_send(void *arg, struct gn_bufq *take)
+{
+    struct gn_wsgi_call *call = arg;
+    struct gn_wsgi_container *container = call->container;
+    struct blocking_write w = {.take = take, .result = GN_ERR_GONE};
+
+    if (!gn_wsgi_call_is_gone(call)) {
+        if (call->worker.pipe == NULL) {
+            call->worker.pipe = gn_pipe_create(
+                    container->loop, GN_PIPE_LIMIT_BYTES, gn_wsgi_call_on_readable, call);
+            call->worker.reader = call->worker.pipe;
+        }
+        w.pipe = call->worker.pipe;
+        w.result = gn_pipe_write(w.pipe, take, NULL, 0); /* no wait: mostly there is room */
+        if (w.result == GN_ERR_TIMEOUT) {
+            gn_pyexec_without_gil(container->pyexec, write_blocking, &w);
+        }
+    }
+    if (w.result != GN_OK) {
+        gn_bufq_clear(take);
+    }
+    return w.result;
+}
+
+/** A reference to be dropped when the loop has written the bytes. */
+struct lent_object {
+    struct gn_pyexec *pyexec;
+    PyObject *object;
+};
+
+static void *sink_lend(void *arg, PyObject *bytes)
+{
+    struct gn_wsgi_call *call = arg;
+    struct lent_object *lent = gn_xalloc(sizeof(*lent));
+
+    *lent = (struct lent_object){.pyexec = call->container->pyexec, .object = Py_NewRef(bytes)};
+    return lent;
+}
+
+static void sink_release(void *arg)
+{
+    struct lent_object *lent = arg;
+
+    gn_pyexec_drop_later(lent->pyexec, lent->object);
+    gn_free(lent);
+}
+
+/* ---- objects of the call ----------------------------------------------------------- */
+
+static PyObject *client_disconnected(
+        void *target, PyObject *const *args, Py_ssize_t n_args, PyObject *kwnames)
+{
+    struct gn_wsgi_call *call = target;
+
+    (void)args;
+    if (n_args != 0 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0)) {
+        PyErr_SetString(PyExc_TypeError, "client_disconnected() takes no arguments");
+        return NULL;
+    }
+    return PyBool_FromLong(gn_wsgi_call_is_gone(call));
+}
+
+void gn_wsgi_run_init(struct gn_wsgi_call *call)
+{
+    call->worker.sink = (struct gn_wsgi_sink){
+            .send = sink_send, .lend = sink_lend, .release = sink_release, .arg = call};
+    gn_wsgi_response_init(&call->worker.response, &call->worker.sink);
+    call->worker.start.response = &call->worker.response;
+}
+
+void gn_wsgi_run_fini(struct gn_wsgi_call *call)
+{
+    gn_wsgi_start_fini(&call->worker.start);
+    gn_wsgi_response_fini(&call->worker.response);
+    Py_CLEAR(call->worker.input);
+    Py_CLEAR(call->worker.client_disconnected);
+}
+
+GN_NEEDS_GIL static enum gn_err make_objects(struct gn_wsgi_call *call)
+{
+    struct gn_wsgi_container *container = call->container;
+
+    GN_TRY(gn_wsgi_start_bind(&call->worker.start, container->python.bound_type));
+    if (call->worker.client_disconnected == NULL) {
+        call->worker.client_disconnected = gn_wsgi_bound_new(container->python.bound_type,
+                "gustnado.client_disconnected", client_disconnected, call);
+    } else {
+        gn_wsgi_bound_set(call->worker.client_disconnected, call);
+    }
+    if (call->worker.input == NULL) {
+        call->worker.input = gn_wsgi_input_new(container->python.input_type);
+    }
+    if (call->worker.client_disconnected == NULL || call->worker.input == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    gn_wsgi_input_start(call->worker.input, call->request.has_body ? &call->request.body : NULL);
+    return GN_OK;
+}
+
+GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call)
+{
+    struct gn_wsgi_environ_request request = {
+            .exchange = call->request.exchange,
+            .body_bytes = call->request.has_body ? call->request.body.len : 0,
+            .path_info = call->request.path_info,
+            .outer_script_name = call->request.outer_script_name,
+    };
+
+    GN_TRY(make_objects(call));
+    call->request.has_body = false; /* the input object has it now */
+    request.input = call->worker.input;
+    request.early_hints = call->worker.start.early_hints;
+    request.client_disconnected = call->worker.client_disconnected;
+    call->worker.environ = PyDict_Copy(call->mount->environ);
+    if (call->worker.environ == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    return gn_wsgi_environ_fill(
+            &call->container->python.environ, call->worker.environ, &request, &call->worker.asked);
+}
+
+/** The Date header; the clock is asked a few times a second, not per request. */
+static struct gn_slice date_now(struct gn_wsgi_container *container, gn_deadline now)
+{
+    if (container->python.date.is_set && now - container->python.date_read_at < DATE_CHECK_NS) {
+        return gn_slice_of(container->python.date.text, GN_HTTP_DATE_BYTES);
+    }
+    container->python.date_read_at = now;
+    return gn_http_date_cached(&container->python.date, gn_clock_wall() / GN_NS_PER_S);
+}
+
+GN_NEEDS_GIL static enum gn_err prepare(struct gn_wsgi_call *call)
+{
+    enum gn_err rc;
+
+    gn_wsgi_response_begin(&call->worker.response, &call->request.exchange->writer,
+            date_now(call->container, call->py.started_at));
+    rc = make_environ(call);
+    atomic_store_explicit(&call->shared.reads_exchange, false, memory_order_release);
+    return rc;
+}
+
+/** Cuts off what the application was given; keeps for the next request what it let go. */
+GN_NEEDS_GIL static void finish(struct gn_wsgi_call *call)
+{
+    PyObject **disconnected = &call->worker.client_disconnected;
+
+    Py_CLEAR(call->worker.environ); /* first: it refers to all the others */
+    gn_wsgi_start_unbind(&call->worker.start);
+    gn_wsgi_response_release(&call->worker.response);
+    if (*disconnected != NULL) {
+        gn_wsgi_bound_set(*disconnected, NULL);
+        if (Py_REFCNT(*disconnected) > 1) {
+            Py_CLEAR(*disconnected);
+        }
+    }
+    if (call->worker.input != NULL) {
+        gn_wsgi_input_finish(call->worker.input);
+        if (Py_REFCNT(call->worker.input) > 1) {
+            Py_CLEAR(call->worker.input);
+        }
+    }
+    gn_wsgi_errors_flush(call->container->python.errors);
+    Py_CLEAR(call->worker.asked.method);
+    Py_CLEAR(call->worker.asked.uri);
+    Py_CLEAR(call->worker.asked.peer);
+}
+
+/* ---- what goes wrong ------------------------------------------------------------- */
+
+static const char *text_of(PyObject *text)
+{
+    const char *utf8 = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
+
+    if (utf8 == NULL) {
+        PyErr_Clear();
+        return "?";
+    }
+    return utf8;
+}
+
+/** Logs the current exception under a heading that names the request, and clears it. */
+GN_NEEDS_GIL GN_COLD static void log_exception(struct gn_wsgi_call *call, const char *what)
+{
+    const struct gn_wsgi_asked *asked = &call->worker.asked;
+    PyObject *exception = gn_py_take_raised();
+    struct gn_buf heading;
+
+    gn_buf_init(&heading, 16384);
+    (void)!gn_buf_printf(&heading, "%s: %s %s from %s", what, text_of(asked->method),
+            text_of(asked->uri), text_of(asked->peer));
+    if (exception != NULL) {
+        gn_py_raise_again(exception);
+    }
+    gn_pyerr_log(GN_LOG_ERROR, gn_buf_slice(&heading));
+    gn_buf_fini(&heading);
+}
+
+/** The application failed while the client still listened, or did it? */
+GN_NEEDS_GIL static enum gn_wsgi_outcome failed(struct gn_wsgi_call *call)
+{
+    if (gn_wsgi_call_is_gone(call) && PyErr_ExceptionMatches(PyExc_BrokenPipeError)) {
+        PyErr_Clear(); /* our own write() said so */
+        return GN_WSGI_DROPPED;
+    }
+    log_exception(call, "exception in the WSGI application");
+    return GN_WSGI_FAILED;
+}
+
+GN_NEEDS_GIL GN_COLD static void log_lengths(struct gn_wsgi_call *call)
+{
+    const struct gn_wsgi_response *r = &call->worker.response;
+    const struct gn_wsgi_asked *asked = &call->worker.asked;
+
+    gn_log_warning("the application's body is %s than its Content-Length of %llu: %s %s",
+            r->is_long ? "longer" : "shorter", (unsigned long long)r->writer.declared,
+            text_of(asked->method), text_of(asked->uri));
+}
+
+/** Once per header: an application that sends it does so with every response. */
+GN_NEEDS_GIL GN_COLD static void log_dropped(struct gn_wsgi_container *container, unsigned id)
+{
+    uint64_t bit = UINT64_C(1) << (id & 63);
+    uint64_t *word = &container->python.warned_ids[id >> 6];
+
+    if ((*word & bit) == 0) {
+        *word |= bit;
+        gn_log_warning("the application set the hop-by-hop header '" GN_SLICE_FMT
+                       "', which is the server's business; it is left out",
+                GN_SLICE_ARG(gn_header_name((enum gn_header_id)id)));
+    }
+}
+
+GN_NEEDS_GIL static void log_oddities(struct gn_wsgi_call *call)
+{
+    const struct gn_wsgi_response *r = &call->worker.response;
+
+    if (GN_UNLIKELY(r->is_short || r->is_long)) {
+        log_lengths(call);
+    }
+    if (GN_UNLIKELY(r->dropped_id != 0) && r->dropped_id != GN_HDR_CONNECTION) {
+        log_dropped(call->container, r->dropped_id);
+    }
+}
+
+/* ---- the response ------------------------------------------------------------------ */
+
+/** The whole length when one piece is all there is (PEP 3333, "Handling the Content-Length"). */
+static uint64_t length_of_single(PyObject *result, PyObject *piece)
+{
+    PyTypeObject *type = Py_TYPE(result);
+    bool has_len = (type->tp_as_sequence != NULL && type->tp_as_sequence->sq_length != NULL) ||
+            (type->tp_as_mapping != NULL && type->tp_as_mapping->mp_length != NULL);
+    Py_ssize_t n;
+
+    if (!has_len || !PyBytes_Check(piece)) {
+        return GN_LENGTH_UNKNOWN;
+    }
+    n = PyObject_Size(result);
+    PyErr_Clear();
+    return n == 1 ? (uint64_t)PyBytes_GET_SIZE(piece) : GN_LENGTH_UNKNOWN;
+}
+
+/** str, bytes and None deserve a better word than what iterating them would say. */
+static PyObject *iterator_of(PyObject *result)
+{
+    if (result == Py_None || PyUnicode_Check(result) || PyBytes_Check(result)) {
+        PyErr_Format(PyExc_TypeError,
+                "a WSGI application must return an iterable of bytes, such as [b'...'], not %.100s",
+                result == Py_None ? "None" : Py_TYPE(result)->tp_name);
+        return NULL;
+    }
+    return PyObject_GetIter(result);
+}
+
+GN_NEEDS_GIL static enum gn_err send_pieces(
+        struct gn_wsgi_call *call, PyObject *result, PyObject *iterator)
+{
+    struct gn_wsgi_response *r = &call->worker.response;
+    enum gn_err rc = GN_OK;
+    bool is_first = true;
+    PyObject *piece;
+
+    while (rc == GN_OK && (piece = PyIter_Next(iterator)) != NULL) {
+        uint64_t hint = is_first ? length_of_single(result, piece) : GN_LENGTH_UNKNOWN;
+
+        is_first = false;
+        rc = gn_wsgi_response_send(r, piece, hint);
+        Py_DECREF(piece);
+        if (rc == GN_OK && gn_wsgi_call_is_gone(call)) {
+            rc = GN_ERR_GONE;
+        }
+    }
+    if (rc == GN_OK && PyErr_Occurred()) {
+        return GN_ERR_PYTHON;
+    }
+    return rc;
+}
+
+GN_NEEDS_GIL static enum gn_err iterate(struct gn_wsgi_call *call, PyObject *result)
+{
+    PyObject *iterator = iterator_of(result);
+    enum gn_err rc;
+
+    if (iterator == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    rc = send_pieces(call, result, iterator);
+    Py_DECREF(iterator);
+    return rc;
+}
+
+GN_NEEDS_GIL static enum gn_err send_any(struct gn_wsgi_call *call, PyObject *result)
+{
+    struct gn_wsgi_file_range range;
+
+    if (Py_IS_TYPE(result, call->container->python.file_wrapper_type) &&
+            gn_wsgi_file_wrapper_open(result, &range)) {
+        return gn_wsgi_response_send_file(&call->worker.response, &range);
+    }
+    return iterate(call, result);
+}
+
+/** A list or tuple whose pieces are all there; GN_ERR_UNSUPPORTED for anything else. */
+GN_NEEDS_GIL static enum gn_err send_whole(struct gn_wsgi_call *call, PyObject *result)
+{
+    struct gn_wsgi_response *r = &call->worker.response;
+
+    if (GN_UNLIKELY(r->stage == GN_WSGI_SENT)) {
+        return GN_ERR_UNSUPPORTED; /* write() came before: the length is not known any more */
+    }
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
+        return gn_wsgi_response_send_all(
+                r, PySequence_Fast_ITEMS(result), PySequence_Fast_GET_SIZE(result));
+    }
+    return GN_ERR_UNSUPPORTED;
+}
+
+GN_NEEDS_GIL static enum gn_wsgi_outcome respond(struct gn_wsgi_call *call, PyObject *result)
+{
+    struct gn_wsgi_response *r = &call->worker.response;
+    enum gn_err rc = send_whole(call, result);
+
+    if (rc == GN_ERR_UNSUPPORTED) {
+        rc = send_any(call, result);
+        if (rc == GN_OK || rc == GN_ERR_CLOSED || rc == GN_ERR_TOO_BIG) {
+            rc = gn_wsgi_response_end(r);
+        }
+    }
+    if (GN_LIKELY(rc == GN_OK)) {
+        log_oddities(call);
+        return GN_WSGI_COMPLETE;
+    }
+    return rc == GN_ERR_GONE ? GN_WSGI_DROPPED : failed(call);
+}
+
+/** close() may take its time, so whatever is complete goes out before. */
+GN_NEEDS_GIL static void close_result(struct gn_wsgi_call *call, PyObject *result)
+{
+    PyObject *close;
+    PyObject *value;
+
+    if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
+        return;
+    }
+    close = PyObject_GetAttr(result, call->container->python.close_name);
+    if (close == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        return;
+    }
+    if (call->worker.outcome == GN_WSGI_COMPLETE && !PyGen_CheckExact(result)) {
+        (void)!gn_wsgi_response_flush(&call->worker.response);
+    }
+    value = close != NULL ? PyObject_CallNoArgs(close) : NULL;
+    if (value == NULL) {
+        log_exception(call, "exception in close() of the WSGI application's iterable");
+    }
+    Py_XDECREF(value);
+    Py_XDECREF(close);
+}
+
+GN_NEEDS_GIL static void call_application(struct gn_wsgi_call *call)
+{
+    PyObject *args[3] = {NULL, call->worker.environ, call->worker.start.start_response};
+    PyObject *result = PyObject_Vectorcall(
+            call->mount->application, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+
+    if (result == NULL) {
+        call->worker.outcome = failed(call);
+        return;
+    }
+    call->worker.outcome = respond(call, result);
+    close_result(call, result);
+    Py_DECREF(result);
+}
+
+void gn_wsgi_run(struct gn_pycall *py)
+{
+    struct gn_wsgi_call *call = GN_CONTAINER_OF(py, struct gn_wsgi_call, py);
+
+    gn_assert_gil();
+    if (gn_wsgi_call_is_gone(call)) {
+        call->worker.outcome = GN_WSGI_DROPPED;
+        atomic_store_explicit(&call->shared.reads_exchange, false, memory_order_release);
+        return;
+    }
+    if (GN_LIKELY(prepare(call) == GN_OK)) {
+        call_application(call);
+    } else {
+        call->worker.outcome = failed(call);
+    }
+    finish(call);
+    if (call->worker.pipe != NULL) {
+        gn_pipe_finish(&call->worker.pipe,
+                call->worker.outcome == GN_WSGI_COMPLETE ? GN_OK : GN_ERR_CLOSED);
+    }
+}
