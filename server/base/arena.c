@@ -41,18 +41,25 @@ static void push_block(struct gn_arena *a, size_t size)
     a->end = block->data + size;
 }
 
+#if GN_ASAN
+
+/* Exact size: one byte past the end is the sanitizer's to find. */
 void *gn_arena_alloc(struct gn_arena *a, size_t size)
 {
-    size_t rounded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    push_block(a, size);
+    a->at = a->end;
+    return a->blocks->data;
+}
+
+#else
+
+void *gn_arena_alloc(struct gn_arena *a, size_t size)
+{
+    size_t rounded;
     void *ptr;
 
     gn_assert(size <= SIZE_MAX / 2);
-    if (GN_ASAN) {
-        /* Exact size: one byte past the end is the sanitizer's to find. */
-        push_block(a, size);
-        a->at = a->end;
-        return a->blocks->data;
-    }
+    rounded = (GN_MAX(size, (size_t)1) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (GN_UNLIKELY((size_t)(a->end - a->at) < rounded)) {
         push_block(a, GN_MAX(rounded, (size_t)BLOCK_BYTES));
     }
@@ -60,6 +67,8 @@ void *gn_arena_alloc(struct gn_arena *a, size_t size)
     a->at += rounded;
     return ptr;
 }
+
+#endif
 
 void *gn_arena_calloc(struct gn_arena *a, size_t size)
 {

@@ -62,24 +62,49 @@ enum gn_err gn_buf_append(struct gn_buf *b, struct gn_slice bytes)
     return GN_OK;
 }
 
+/** The text fills the buffer to its limit: vsnprintf's NUL needs room elsewhere. */
+static GN_PRINTF(3, 0) enum gn_err
+        print_to_the_brim(struct gn_buf *b, size_t n, const char *fmt, va_list args)
+{
+    char *text = gn_try_alloc(n + 1);
+
+    if (text == NULL) {
+        return GN_ERR_NO_MEMORY;
+    }
+    (void)vsnprintf(text, n + 1, fmt, args);
+    memcpy(b->ptr + b->len, text, n);
+    gn_free(text);
+    return GN_OK;
+}
+
 enum gn_err gn_buf_printf(struct gn_buf *b, const char *fmt, ...)
 {
+    enum gn_err rc = GN_OK;
+    size_t room = b->cap - b->len;
     va_list args;
     int n;
 
     va_start(args, fmt);
-    n = vsnprintf(NULL, 0, fmt, args);
+    n = vsnprintf(room > 0 ? b->ptr + b->len : NULL, room, fmt, args);
     va_end(args);
     if (n < 0) {
         return GN_ERR_INVALID;
     }
-    /* One byte more for the NUL that vsnprintf insists on; it is not counted. */
-    GN_TRY(gn_buf_reserve(b, (size_t)n + 1));
-    va_start(args, fmt);
-    (void)vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt, args);
-    va_end(args);
-    b->len += (size_t)n;
-    return GN_OK;
+    if ((size_t)n >= room && n > 0) {
+        GN_TRY(gn_buf_reserve(b, (size_t)n));
+        room = b->cap - b->len;
+        va_start(args, fmt);
+        if ((size_t)n < room) {
+            (void)vsnprintf(b->ptr + b->len, room, fmt, args);
+        } else {
+            rc = print_to_the_brim(b, (size_t)n, fmt, args);
+        }
+        va_end(args);
+    }
+    if (rc == GN_OK) {
+        b->len += (size_t)n;
+    }
+    return rc;
 }
 
 void gn_buf_consume(struct gn_buf *b, size_t n)
