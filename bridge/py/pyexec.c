@@ -502,7 +502,7 @@ GN_LOOP_THREAD static bool join_workers(struct gn_pyexec *exec)
 
     gn_assert_gil();
     gn_pyworker_drop_waiting(exec);
-    is_over = gn_pyworkers_join(exec);
+    is_over = gn_pyworkers_reap(exec, true);
     gn_py_fork_hook_cancel(&exec->fork_hook);
     PyGILState_Release(gil);
     return is_over;

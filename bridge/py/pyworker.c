@@ -383,9 +383,9 @@ static void worker_free(struct gn_pyworker *w)
 }
 
 /* True once the thread has ended and dropped all that was its own. */
-GN_NEEDS_GIL static bool join_thread(PyObject *thread)
+GN_NEEDS_GIL static bool thread_is_over(PyObject *thread, bool may_wait)
 {
-    PyObject *joined = PyObject_CallMethod(thread, "join", "d", JOIN_S);
+    PyObject *joined = may_wait ? PyObject_CallMethod(thread, "join", "d", JOIN_S) : Py_None;
     PyObject *alive = joined != NULL ? PyObject_CallMethod(thread, "is_alive", NULL) : NULL;
     bool is_over = alive == Py_False;
 
@@ -393,36 +393,39 @@ GN_NEEDS_GIL static bool join_thread(PyObject *thread)
         gn_pyerr_log(GN_LOG_WARNING, GN_LIT("joining a Python worker failed"));
     }
     Py_XDECREF(alive);
-    Py_XDECREF(joined);
+    if (may_wait) {
+        Py_XDECREF(joined);
+    }
     return is_over;
 }
 
-bool gn_pyworkers_join(struct gn_pyexec *exec)
+bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait)
 {
-    bool is_over = true;
+    struct gn_list ended;
+    struct gn_list left;
+    struct gn_list *node;
+    bool is_any_left;
 
-    while (is_over) {
-        struct gn_pyworker *w;
-        struct gn_list *node;
+    gn_list_init(&ended);
+    gn_list_init(&left);
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    gn_list_splice(&ended, &exec->shared.ended);
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    while ((node = gn_list_pop(&ended)) != NULL) {
+        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
 
-        (void)pthread_mutex_lock(&exec->shared.lock);
-        node = gn_list_pop(&exec->shared.ended);
-        (void)pthread_mutex_unlock(&exec->shared.lock);
-        if (node == NULL) {
-            return true;
-        }
-        w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
-        is_over = join_thread(w->thread);
-        if (is_over) {
+        if (thread_is_over(w->thread, may_wait)) {
             Py_CLEAR(w->thread);
             worker_free(w);
         } else {
-            (void)pthread_mutex_lock(&exec->shared.lock);
-            gn_list_append(&exec->shared.ended, &w->link);
-            (void)pthread_mutex_unlock(&exec->shared.lock);
+            gn_list_append(&left, node);
         }
     }
-    return false;
+    is_any_left = !gn_list_is_empty(&left);
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    gn_list_splice(&exec->shared.ended, &left);
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    return !is_any_left;
 }
 
 struct birth {
@@ -439,7 +442,8 @@ static void *give_birth(void *arg)
     bool is_born;
 
     gn_assert_gil();
-    (void)gn_pyworkers_join(exec); /* those that have retired since */
+    /* Without waiting: join would make this helper a thread that Python remembers. */
+    (void)gn_pyworkers_reap(exec, false);
     is_born = start_thread(birth->worker, birth->number);
     if (!is_born) {
         Py_CLEAR(birth->worker->thread);

@@ -34,10 +34,11 @@ GN_LOOP_THREAD void gn_pyworkers_look_locked(struct gn_pyexec *exec, int64_t ela
 GN_NEEDS_GIL void gn_pyworker_drop_waiting(struct gn_pyexec *exec);
 
 /**
- * Joins the workers that have left and frees them.
+ * Frees the workers that have left and whose threads have ended. With
+ * `may_wait`, from a thread that Python knows, gives each a second to end.
  *
- * Returns: false when one of them does not end: something it owned hangs when dropped
+ * Returns: false when some are left: something they own hangs when dropped
  */
-GN_NEEDS_GIL bool gn_pyworkers_join(struct gn_pyexec *exec);
+GN_NEEDS_GIL bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait);
 
 #endif

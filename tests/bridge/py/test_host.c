@@ -9,6 +9,7 @@
 
 #include "bridge/py/host.h"
 #include "bridge/py/venv.h"
+#include "server/base/buf.h"
 #include "server/base/log.h"
 #include "tests/support/python.h"
 #include "tests/support/test.h"
@@ -150,15 +151,13 @@ Test(host, uses_the_packages_of_an_environment)
 
 /* ---- the end ------------------------------------------------------------------- */
 
-static char logged[4096];
+static struct gn_buf logged;
 
 static void keep_lines(void *arg, enum gn_log_level level, struct gn_slice line)
 {
-    size_t at = strlen(logged);
-
     (void)arg;
     (void)level;
-    (void)snprintf(logged + at, sizeof(logged) - at, GN_SLICE_FMT, GN_SLICE_ARG(line));
+    cr_assert_eq(gn_buf_append(&logged, line), GN_OK);
 }
 
 /* Runs hooks that write to a pipe, stops, and returns what they wrote. */
@@ -177,6 +176,7 @@ static const char *stop_and_read(const char *source, int64_t grace_ms, enum gn_e
             "atexit.register(say, 'atexit ')\n%s",
             fds[1], source);
     gn_test_python_start(setup);
+    gn_buf_init(&logged, 4096);
     gn_log_set_sink(keep_lines, NULL);
     host = gn_test_python_host();
     gn_py_host_release_gil(host);
@@ -192,7 +192,7 @@ static const char *stop_and_read(const char *source, int64_t grace_ms, enum gn_e
 Test(host, runs_exit_hooks)
 {
     cr_assert_str_eq(stop_and_read("", 5000, GN_OK), "atexit ");
-    cr_assert_str_eq(logged, "");
+    cr_assert_eq(logged.len, 0);
 }
 
 Test(host, waits_for_threads_before_hooks)
@@ -220,7 +220,9 @@ Test(host, does_not_wait_forever_for_threads)
                                    "    name='sleeper').start()\n",
                              50, GN_ERR_TIMEOUT),
             "atexit ");
-    cr_assert_not_null(strstr(logged, "do not end: sleeper"), "%s", logged);
+    cr_assert_eq(gn_buf_append(&logged, gn_slice_of("", 1)), GN_OK);
+    cr_assert_not_null(strstr(logged.ptr, "do not end: sleeper"), "%s", logged.ptr);
+    gn_buf_fini(&logged);
 }
 
 Test(host, does_not_finalise_under_daemon_threads)
