@@ -175,19 +175,29 @@ static void on_turn_end(struct gn_turn_hook *hook)
 
 /* ---- timers ---------------------------------------------------------------------- */
 
+/* How many more workers are of use now; calls wait, and some could be woken. */
+GN_LOOP_THREAD static unsigned n_of_use_locked(
+        struct gn_pyexec *exec, gn_deadline now, unsigned n_queued)
+{
+    bool has_progressed = exec->shared.n_ended != exec->own.checked_ended;
+    unsigned target = gn_pace_target(&exec->shared.pace);
+    unsigned runners;
+
+    gn_pyworkers_look_locked(exec, now - exec->own.checked_at);
+    runners = gn_pyexec_runners_locked(exec);
+    if (exec->shared.n_births > 0 && runners >= target) {
+        return 0; /* help is on its way */
+    }
+    return gn_stall_check(&exec->own.stall, n_queued, runners, target, has_progressed);
+}
+
 GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec)
 {
     unsigned n_queued = gn_call_queue_count(&exec->shared.queue);
     gn_deadline now = gn_clock_now();
-    bool has_progressed = exec->shared.n_ended != exec->own.checked_ended;
 
     if (n_queued > 0 && can_wake_locked(exec)) {
-        unsigned n;
-
-        gn_pyworkers_look_locked(exec, now - exec->own.checked_at);
-        n = gn_stall_check(&exec->own.stall, n_queued, gn_pyexec_runners_locked(exec),
-                gn_pace_target(&exec->shared.pace), has_progressed);
-        (void)gn_pyexec_wake_locked(exec, n);
+        (void)gn_pyexec_wake_locked(exec, n_of_use_locked(exec, now, n_queued));
     }
     exec->own.checked_at = now;
     exec->own.checked_ended = exec->shared.n_ended;
