@@ -49,10 +49,11 @@ void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call)
 {
     struct gn_pycall *head = atomic_load_explicit(&exec->ended, memory_order_relaxed);
 
+    /* Finding it empty must also mean that the loop is done with the post: hence acquire. */
     do {
         call->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
-            &exec->ended, &head, call, memory_order_release, memory_order_relaxed));
+            &exec->ended, &head, call, memory_order_acq_rel, memory_order_relaxed));
     if (head == NULL) {
         gn_loop_post(exec->loop, &exec->post);
     }
@@ -322,7 +323,7 @@ static void on_ended(struct gn_post *post)
 {
     struct gn_pyexec *exec = GN_CONTAINER_OF(post, struct gn_pyexec, post);
     struct gn_pycall *call =
-            reversed(atomic_exchange_explicit(&exec->ended, NULL, memory_order_acquire));
+            reversed(atomic_exchange_explicit(&exec->ended, NULL, memory_order_acq_rel));
 
     gn_assert_loop_thread(exec->loop);
     while (call != NULL) {
