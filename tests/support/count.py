@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Adds up what tests/run left in its results folder.
 
-Sources: ctest's JUnit files (a test program that prints Criterion's last line
-counts by its cases, any other test as one), the last lines of end-to-end runs,
+Sources: ctest's JUnit files (a test program that prints Criterion's last line,
+or that of the wire scenarios, counts by its cases, any other test as one), the last lines of end-to-end runs,
 and the results that tests/run recorded itself.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)"
                        r"(?: \| Skipped: (\d+))?")
+SCENARIOS = re.compile(r"^(\d+) scenarios, (\d+) failures", re.MULTILINE)
 E2E = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m|\[NON-XML-CHAR-0x1B\]\[[0-9;]*m")
 
@@ -44,6 +45,8 @@ def add_case(tally, stage, case):
         tally.skips.append(name + (f" ({reason.group(1)})" if reason else ""))
         return
     parts = [tuple(int(n or 0) for n in m.groups()) for m in SYNTHESIS.finditer(output)]
+    for total, wrong in SCENARIOS.findall(output):
+        parts.append((int(total), int(total) - int(wrong), int(wrong), 0, 0))
     failed = sum(p[2] for p in parts)  # crashes are among them
     tally.passed += sum(p[1] for p in parts) if parts else int(status == "run")
     tally.skipped += sum(p[4] for p in parts)
