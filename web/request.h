@@ -95,8 +95,8 @@ GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_body(struct gn_request *r);
 GN_EXPORT GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_request_read_await(
         struct gn_request *r, struct gn_bufq *into, bool *ended_out, gn_deadline deadline);
 /**
- * Reads a JSON body by a format of Jansson's json_unpack, checked strictly
- * ("{s:s, s:i}"). Strings point into the request.
+ * Reads a JSON body by a format of Jansson's json_unpack
+ * ("{s:s, s:i}"). Strings are valid as long as the request; nesting is at most 32 deep.
  *
  * Returns: GN_OK
  *          GN_ERR_REFUSED   it is not JSON, or not of that form: the 400 that says so is set,

@@ -3,9 +3,10 @@
 #define GN_WEB_WEBSOCKET_HANDLER_H
 
 /*
- * WebSockets for C authors. A route names a set of callbacks; each runs as a
- * task and may await. They run one at a time per connection and in order: the
- * next message waits until `message` has returned.
+ * WebSockets for C authors. A route names a set of callbacks: accept, open and
+ * message run as tasks and may await, the others must not. They run one at a
+ * time per connection and in order: the next message waits until `message` has
+ * returned.
  *
  *   static enum gn_err echo(struct gn_websocket *ws, enum gn_ws_opcode kind, struct gn_slice data)
  *   {
@@ -16,8 +17,9 @@
  *
  *   gn_app_websocket(app, "/echo", &echo_ops);
  *
- * A callback that returns an error closes the connection with 1011; GN_ERR_GONE,
- * GN_ERR_CANCELLED and what gn_ws_close has decided already are not errors.
+ * A callback that returns an error closes the connection: GN_ERR_FULL with 1013,
+ * others with 1011; GN_ERR_GONE and GN_ERR_CANCELLED, and any after gn_ws_close,
+ * change nothing.
  * When the client goes while a callback waits, its wait returns GN_ERR_CANCELLED.
  *
  * By default only pages of the same origin may connect, and clients that send
@@ -43,19 +45,19 @@ struct gn_websocket;
 /** Every callback may be NULL. Borrowed for the application's life: usually static const. */
 struct gn_websocket_ops {
     /**
-     * Before the upgrade: may refuse (gn_fail) or wait, sees cookies and
-     * arguments, and leaves what the connection needs in `*user_out`.
+     * Before the upgrade: may refuse (gn_fail, or any other reply), sees cookies
+     * and arguments, and leaves what the connection needs in `*user_out`.
      */
     enum gn_err (*accept)(struct gn_request *r, void **user_out);
     /** After the upgrade, before the first message. */
     enum gn_err (*open)(struct gn_websocket *ws);
     /** `kind` is GN_WS_TEXT (valid UTF-8) or GN_WS_BINARY; `data` is valid until it returns. */
     enum gn_err (*message)(struct gn_websocket *ws, enum gn_ws_opcode kind, struct gn_slice data);
-    /** Pings are answered already. Not a task: must not await. */
+    /** Told for interest: pings are answered already. */
     void (*ping)(struct gn_websocket *ws, struct gn_slice payload);
     void (*pong)(struct gn_websocket *ws, struct gn_slice payload);
     /**
-     * The connection is over: once, last, whenever `accept` succeeded. `code` is
+     * The connection is over: once, last, whenever `accept` let it pass. `code` is
      * the client's close code, 1005 when it gave none, 1006 when it just vanished.
      * Free what `user` holds here.
      */

@@ -24,12 +24,12 @@ struct gn_ws_message;
  *          GN_ERR_INVALID     text that is not UTF-8
  *          GN_ERR_NO_MEMORY
  */
-GN_EXPORT GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_ws_message_create(
+GN_EXPORT GN_MUST_CHECK enum gn_err gn_ws_message_create(
         enum gn_ws_opcode opcode, struct gn_slice payload, struct gn_ws_message **message_out);
-GN_EXPORT GN_LOOP_THREAD struct gn_ws_message *gn_ws_message_ref(struct gn_ws_message *message);
+GN_EXPORT struct gn_ws_message *gn_ws_message_ref(struct gn_ws_message *message);
 /** Sets `*message` to NULL; NULL is allowed. */
-GN_EXPORT GN_LOOP_THREAD void gn_ws_message_unref(struct gn_ws_message **message);
+GN_EXPORT void gn_ws_message_unref(struct gn_ws_message **message);
 /** The whole frame as it goes on the wire; valid while a reference is held. */
-GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_ws_message_frame(const struct gn_ws_message *message);
+GN_EXPORT struct gn_slice gn_ws_message_frame(const struct gn_ws_message *message);
 
 #endif

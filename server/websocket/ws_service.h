@@ -43,7 +43,8 @@ GN_EXPORT GN_LOOP_THREAD void gn_ws_service_destroy(struct gn_ws_service **servi
 /** Starts the closing handshake on every connection; those left at `deadline` are cut. */
 GN_EXPORT GN_LOOP_THREAD void gn_ws_service_close_all(
         struct gn_ws_service *service, unsigned code, gn_deadline deadline);
-/** Cuts every connection now; each `close` runs during this call. */
+/** Cuts every connection now; `close` runs during this call, but for one that is calling its
+ *  owner just now. */
 GN_EXPORT GN_LOOP_THREAD void gn_ws_service_abort_all(struct gn_ws_service *service);
 
 /** Connections that are not closed yet. */
