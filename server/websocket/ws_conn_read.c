@@ -125,6 +125,7 @@ GN_LOOP_THREAD static void fail(struct gn_ws_conn *c, unsigned code, const char 
         gn_ws_conn_queue_close(c, code, gn_slice_str(reason));
     }
     c->code = (uint16_t)code;
+    c->in_at = c->in->bytes.len;
     gn_ws_conn_enter(c, GN_WS_FAILING);
 }
 
@@ -265,6 +266,7 @@ GN_LOOP_THREAD static bool read_once(struct gn_ws_conn *c)
 
 void gn_ws_conn_read(struct gn_ws_conn *c)
 {
+    gn_ws_conn_pump(c); /* a close may have ended a wait for the owner */
     for (int i = 0; i < READS_PER_TURN && gn_ws_conn_wants_input(c); i++) {
         if (!read_once(c)) {
             return;

@@ -96,6 +96,7 @@ static void on_flush(struct gn_defer *defer)
         struct gn_ws_conn *c = GN_LIST_ENTRY(node, struct gn_ws_conn, dirty);
 
         gn_ws_conn_run_begin(c);
+        gn_ws_conn_pump(c);
         gn_ws_conn_read_pending(c);
         gn_ws_conn_settle(c);
     }
