@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/lsan.h"
 #include "tests/support/test.h"
 
 void wsgi_python_start(void)
 {
+    PyPreConfig config;
+
+    PyPreConfig_InitPythonConfig(&config);
+    cr_assert(!PyStatus_Exception(Py_PreInitialize(&config)));
+    gn_lsan_ignore_python();
     Py_InitializeEx(0);
 }
 
