@@ -83,6 +83,7 @@ static void unmap_stack(struct gn_task *task)
 {
     const size_t guard_bytes = task->pool->guard_bytes;
 
+    gn_fiber_forget_stack(&task->fiber);
     (void)munmap(stack_low(task) - guard_bytes, guard_bytes + STACK_BYTES);
 }
 

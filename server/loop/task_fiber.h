@@ -9,7 +9,9 @@
  *
  * AddressSanitizer keeps fake frames per stack and must be told the bounds of
  * the stack that is entered; those of the thread's own stack are learnt from
- * the first switch that leaves it. ThreadSanitizer keeps a history per fiber.
+ * the first switch that leaves it. A stack that waits for its next use is
+ * poisoned: a pointer into a task that has ended is reported. ThreadSanitizer
+ * keeps a history per fiber.
  */
 
 #include <stdbool.h>
@@ -60,11 +62,23 @@ static inline void gn_fiber_init(struct gn_fiber *fiber, void *stack_low, size_t
 /** After the fiber has been left for the last time. */
 static inline void gn_fiber_fini(struct gn_fiber *fiber)
 {
+#if GN_ASAN
+    __asan_poison_memory_region(fiber->stack_low, fiber->stack_bytes);
+#endif
 #if GN_TSAN
     __tsan_destroy_fiber(fiber->tsan_fiber);
     fiber->tsan_fiber = NULL;
 #endif
     fiber->at = NULL;
+}
+
+/** Before the memory of the stack is given back to the system. */
+static inline void gn_fiber_forget_stack(struct gn_fiber *fiber)
+{
+#if GN_ASAN
+    __asan_unpoison_memory_region(fiber->stack_low, fiber->stack_bytes);
+#endif
+    (void)fiber;
 }
 
 /** The first thing done on the new stack. */

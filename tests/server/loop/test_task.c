@@ -9,6 +9,10 @@
 #include "server/loop/task.h"
 #include "tests/support/test.h"
 
+#if GN_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 struct world {
     struct gn_loop *loop;
     struct gn_task_pool *pool;
@@ -540,6 +544,27 @@ Test(task, stacks_keep_their_contents_over_a_wait)
     }
     end_world(&w);
 }
+
+#if GN_ASAN
+static void point_into_stack(void *arg)
+{
+    struct trace *t = arg;
+
+    t->self = (struct gn_task *)(void *)__builtin_frame_address(0);
+}
+
+Test(task, sanitizer_sees_use_of_an_ended_tasks_stack)
+{
+    struct world w = new_world(1, 1);
+    struct trace t = {.world = &w};
+
+    gn_assert_loop_thread(w.loop);
+    cr_assert_eq(gn_task_start(w.pool, point_into_stack, &t, NULL), GN_OK);
+    cr_assert(__asan_address_is_poisoned(t.self));
+    cr_assert_eq(gn_task_start(w.pool, note_self, &t, NULL), GN_OK, "and it can be used again");
+    end_world(&w);
+}
+#endif
 
 #if !GN_ASAN && !GN_TSAN
 static void overrun_stack(void *arg)
