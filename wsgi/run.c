@@ -50,6 +50,7 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
     struct gn_wsgi_container *container = call->container;
     struct blocking_write w = {.take = take, .result = GN_ERR_GONE};
 
+    gn_assert_gil();
     if (!gn_wsgi_call_is_gone(call)) {
         if (call->worker.pipe == NULL) {
             call->worker.pipe = gn_pipe_create(

@@ -6,6 +6,7 @@
 #include "server/base/alloc.h"
 #include "tests/support/test.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/bound_priv.h"
 #include "wsgi/start_response_priv.h"
 
@@ -67,6 +68,7 @@ static void sink_release(void *arg)
 
 void sunk_begin(struct sunk *s, const char *request)
 {
+    gn_assert_gil();
     memset(s, 0, sizeof(*s));
     wsgi_request_parse(&s->request, request);
     gn_buf_init(&s->wire, 64 * 1024 * 1024);
@@ -79,6 +81,7 @@ void sunk_begin(struct sunk *s, const char *request)
 
 void sunk_start(struct sunk *s, const char *status, const char *headers)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_bound_type_create();
     struct gn_wsgi_start start = {.response = &s->response};
     PyObject *globals;
@@ -112,6 +115,7 @@ const char *sunk_body(const struct sunk *s)
 
 void sunk_fini(struct sunk *s)
 {
+    gn_assert_gil();
     gn_wsgi_response_drop(&s->response);
     gn_wsgi_response_fini(&s->response);
     cr_assert_eq(s->n_lent, 0);

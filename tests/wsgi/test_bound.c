@@ -2,6 +2,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/bound_priv.h"
 
 TestSuite(bound, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -17,6 +18,7 @@ static PyObject *count(void *target, PyObject *const *args, Py_ssize_t n_args, P
 
 Test(bound, calls_its_function_with_the_target)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_bound_type_create();
     int n_calls = 0;
     PyObject *bound = gn_wsgi_bound_new(type, "count", count, &n_calls);
@@ -37,6 +39,7 @@ Test(bound, calls_its_function_with_the_target)
 
 Test(bound, raises_once_cut_and_works_again_when_renewed)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_bound_type_create();
     int n_calls = 0;
     PyObject *bound = gn_wsgi_bound_new(type, "count", count, &n_calls);
@@ -55,6 +58,7 @@ Test(bound, raises_once_cut_and_works_again_when_renewed)
 
 Test(bound, cannot_be_made_by_applications)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_bound_type_create();
     PyObject *globals = wsgi_globals("Bound", (PyObject *)type);
 

@@ -107,6 +107,7 @@ static void begin(const struct setup *setup)
             "TEXT = [('Content-Type', 'text/plain')]\n");
     wsgi_run(globals, setup->code);
     cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
+    gn_assert_loop_thread(loop);
     pyexec = gn_pyexec_create(loop, &setup->pyexec);
     make_container(setup);
     options.handler = gn_wsgi_container_handler(container);
@@ -116,6 +117,7 @@ static void begin(const struct setup *setup)
 
 static void on_stopped(void *arg)
 {
+    gn_assert_loop_thread(loop);
     (void)arg;
     gn_loop_stop(loop);
 }
@@ -123,6 +125,7 @@ static void on_stopped(void *arg)
 /** Stops everything in order; `code` is then run: what the application should have seen. */
 static void end(const char *code)
 {
+    gn_assert_loop_thread(loop);
     gn_http_server_stop(server, gn_loop_after_ms(loop, 10000), on_stopped, NULL);
     gn_loop_run(loop);
     gn_http_server_destroy(&server);
@@ -151,6 +154,7 @@ struct client {
 
 static void stop_loop(struct gn_post *post)
 {
+    gn_assert_loop_thread(loop);
     (void)post;
     gn_loop_stop(loop);
 }
@@ -191,6 +195,7 @@ static void *client_main(void *arg)
 /** Sends and reads until the server closes, or `read_at_most` bytes have come. */
 static struct client talk_partly(const char *request, size_t read_at_most)
 {
+    gn_assert_loop_thread(loop);
     struct client c = {.request = request, .read_at_most = read_at_most, .stop = {.fn = stop_loop}};
     struct gn_addr peer = wsgi_addr("192.0.2.7:5678");
     pthread_t thread;
@@ -326,6 +331,7 @@ Test(container, refuses_wrong_mounts)
 
     wsgi_python_start();
     cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
+    gn_assert_loop_thread(loop);
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         PyObject *callable = PyDict_GetItemString(PyEval_GetBuiltins(), "print");
         PyObject *application = strcmp(cases[i].application, "print") == 0 ? callable : Py_None;
@@ -414,6 +420,7 @@ Test(container, turns_what_goes_wrong_into_a_500)
                   "            '/fine': [b'fine']}[name]\n");
 
     begin(&setup);
+    gn_assert_loop_thread(loop);
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
         char request[300];
         char heading[100];
@@ -591,6 +598,7 @@ Test(container, answers_504_and_goes_on)
 
     setup.timeout_ms = 50;
     begin(&setup);
+    gn_assert_loop_thread(loop);
     assert_talk(
             "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
             "HTTP/1.1 504 ", "");
@@ -626,6 +634,7 @@ struct waiting {
 /** A client beside the one that stops the loop. */
 static void start_waiting(struct waiting *w, const char *request)
 {
+    gn_assert_loop_thread(loop);
     struct gn_addr peer = wsgi_addr("192.0.2.8:1");
     int fds[2];
 
@@ -650,6 +659,7 @@ Test(container, refuses_when_the_queue_is_full)
     setup.pyexec.max_threads = 1;
     setup.pyexec.queue_calls = 2;
     begin(&setup);
+    gn_assert_loop_thread(loop);
     for (unsigned i = 0; i < GN_ARRAY_LEN(slow); i++) {
         start_waiting(&slow[i], GET("/slow"));
     }
@@ -692,6 +702,7 @@ Test(container, refuses_what_has_waited_too_long)
     setup.pyexec.max_threads = 1;
     setup.pyexec.queue_ms = 30;
     begin(&setup);
+    gn_assert_loop_thread(loop);
     start_waiting(&slow, GET("/slow"));
     while (gn_pyexec_stats(pyexec).busy < 1) {
         gn_loop_run_once(loop);

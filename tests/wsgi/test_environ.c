@@ -2,6 +2,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/environ_priv.h"
 
 TestSuite(environ, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -12,6 +13,7 @@ static struct wsgi_request request;
 /** environ of the request as parsed, mounted at `script_name`, as the global `e`. */
 static PyObject *build(struct gn_slice script_name, struct gn_slice path_info, uint64_t body_bytes)
 {
+    gn_assert_gil();
     const struct gn_wsgi_environ_facts facts = {
             .errors = Py_None,
             .file_wrapper = Py_None,
@@ -51,6 +53,7 @@ static PyObject *build(struct gn_slice script_name, struct gn_slice path_info, u
 
 static void end(PyObject *globals)
 {
+    gn_assert_gil();
     Py_DECREF(globals);
     wsgi_request_fini(&request);
     gn_wsgi_environ_fini(&env);
@@ -121,7 +124,7 @@ Test(environ, hidden_headers_never_appear)
 
 Test(environ, many_headers_fit)
 {
-    char text[4096] = "GET / HTTP/1.1\r\nHost: a\r\n";
+    static char text[4096] = "GET / HTTP/1.1\r\nHost: a\r\n";
     size_t len = strlen(text);
 
     for (int i = 0; i < 60; i++) {
@@ -133,6 +136,7 @@ Test(environ, many_headers_fit)
 
 Test(environ, content_length_is_told_from_the_framing)
 {
+    gn_assert_gil();
     static const struct {
         const char *fields;
         uint64_t body_bytes;
@@ -181,6 +185,7 @@ Test(environ, of_an_absolute_target)
 
 Test(environ, names_the_server)
 {
+    gn_assert_gil();
     static const struct {
         const char *local;
         const char *host;
@@ -222,6 +227,7 @@ Test(environ, names_the_server)
 
 Test(environ, names_the_client)
 {
+    gn_assert_gil();
     static const struct {
         const char *peer;
         const char *host;

@@ -3,6 +3,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/errors_priv.h"
 
 TestSuite(errors, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -32,6 +33,7 @@ static int n_lines(const char *text)
 
 static PyObject *errors_globals(void)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_errors_type_create();
     PyObject *errors = gn_wsgi_errors_new(type);
     PyObject *globals = wsgi_globals("errors", errors);

@@ -4,6 +4,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/file_wrapper_priv.h"
 
 TestSuite(file_wrapper, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -11,6 +12,7 @@ TestSuite(file_wrapper, .init = wsgi_python_start, .fini = wsgi_python_stop);
 /** Globals with Wrapper, some modules, and `f`, a temporary file of "0123456789" at 0. */
 static PyObject *wrapper_globals(void)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_file_wrapper_type_create();
     PyObject *globals = wsgi_globals("Wrapper", (PyObject *)type);
 
@@ -68,6 +70,7 @@ Test(file_wrapper, is_collected_in_a_cycle)
 
 static bool opens(PyObject *globals, const char *expression, struct gn_wsgi_file_range *range)
 {
+    gn_assert_gil();
     PyObject *wrapper = PyRun_String(expression, Py_eval_input, globals, globals);
     bool opened;
 

@@ -2,6 +2,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/header_list_priv.h"
 
 TestSuite(header_list, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -18,6 +19,7 @@ static PyObject *eval(const char *expression)
 
 Test(header_list, takes_a_list_apart)
 {
+    gn_assert_gil();
     struct gn_wsgi_headers headers = {0};
     PyObject *list = eval("[('Content-Type', 'text/plain'), ('X-A', 'caf\\xe9'), ('x-a', ''),"
                           " ('Content-Length', '12')]");
@@ -39,6 +41,7 @@ Test(header_list, takes_a_list_apart)
 
 Test(header_list, refuses_what_is_not_allowed)
 {
+    gn_assert_gil();
     static const struct {
         const char *list;
         const char *raises; /* T or V */
@@ -94,6 +97,7 @@ Test(header_list, refuses_what_is_not_allowed)
 
 Test(header_list, takes_as_many_as_allowed_and_replaces_them)
 {
+    gn_assert_gil();
     struct gn_wsgi_headers headers = {0};
     PyObject *many = eval("[('A', 'b')] * 1000");
     PyObject *none = eval("[]");

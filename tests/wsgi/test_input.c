@@ -3,6 +3,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/input_priv.h"
 
 TestSuite(input, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -10,6 +11,7 @@ TestSuite(input, .init = wsgi_python_start, .fini = wsgi_python_stop);
 /** Runs code with `stream` over `bytes` and `model`, a BytesIO of the same. */
 static void with_input(struct gn_slice bytes, bool in_file, const char *code)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_input_type_create();
     PyObject *input = gn_wsgi_input_new(type);
     PyObject *globals = wsgi_globals("stream", input);
@@ -107,6 +109,7 @@ Test(input, of_an_empty_body_is_at_its_end)
 
 Test(input, refuses_wrong_arguments)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_input_type_create();
     PyObject *input = gn_wsgi_input_new(type);
     PyObject *globals = wsgi_globals("stream", input);
@@ -151,6 +154,7 @@ Test(input, works_under_the_wrappers_of_io)
 
 Test(input, can_be_closed_by_the_application)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_input_type_create();
     PyObject *input = gn_wsgi_input_new(type);
     PyObject *globals = wsgi_globals("stream", input);
@@ -166,6 +170,7 @@ Test(input, can_be_closed_by_the_application)
 
 Test(input, serves_again_after_finish)
 {
+    gn_assert_gil();
     PyTypeObject *type = gn_wsgi_input_type_create();
     PyObject *input = gn_wsgi_input_new(type);
     PyObject *globals = wsgi_globals("stream", input);

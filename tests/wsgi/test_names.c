@@ -2,6 +2,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/names_priv.h"
 
 TestSuite(names, .init = wsgi_python_start, .fini = wsgi_python_stop);
@@ -16,6 +17,7 @@ static void assert_text(PyObject *text, const char *expected)
 
 Test(names, known_headers_have_their_keys)
 {
+    gn_assert_gil();
     cr_assert_eq(gn_wsgi_names_init(&names), GN_OK);
     assert_text(names.header[GN_HDR_HOST], "HTTP_HOST");
     assert_text(names.header[GN_HDR_USER_AGENT], "HTTP_USER_AGENT");
@@ -31,6 +33,7 @@ Test(names, known_headers_have_their_keys)
 
 Test(names, other_headers_are_upper_case_with_a_prefix)
 {
+    gn_assert_gil();
     PyObject *first;
     PyObject *second;
 
@@ -46,6 +49,7 @@ Test(names, other_headers_are_upper_case_with_a_prefix)
 
 Test(names, many_other_headers_do_not_mix)
 {
+    gn_assert_gil();
     cr_assert_eq(gn_wsgi_names_init(&names), GN_OK);
     for (int i = 0; i < 5 * GN_WSGI_OTHER_KEYS; i++) {
         char name[32];
@@ -63,6 +67,7 @@ Test(names, many_other_headers_do_not_mix)
 
 Test(names, long_names_are_made_each_time)
 {
+    gn_assert_gil();
     char name[GN_WSGI_HEADER_NAME_MAX_BYTES + 1];
     PyObject *text;
 

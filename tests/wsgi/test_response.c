@@ -6,6 +6,8 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/response_fixture.h"
 
+#include "bridge/py/gil_priv.h"
+
 TestSuite(response, .init = wsgi_python_start, .fini = wsgi_python_stop);
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -26,6 +28,7 @@ static PyObject *eval_list(const char *expression)
 
 static enum gn_err send_all(const char *expression)
 {
+    gn_assert_gil();
     PyObject *list = eval_list(expression);
     enum gn_err rc = gn_wsgi_response_send_all(
             &s.response, PySequence_Fast_ITEMS(list), PySequence_Fast_GET_SIZE(list));
@@ -37,6 +40,7 @@ static enum gn_err send_all(const char *expression)
 /** Sends each item as a piece, then ends; stops where an application's iteration would. */
 static enum gn_err send_pieces(const char *expression)
 {
+    gn_assert_gil();
     PyObject *list = eval_list(expression);
     enum gn_err rc = GN_OK;
 
@@ -142,6 +146,7 @@ Test(response, streams)
 
 Test(response, each_piece_is_on_its_way_at_once)
 {
+    gn_assert_gil();
     PyObject *piece = PyBytes_FromString("part");
     PyObject *empty = PyBytes_FromString("");
 
@@ -169,6 +174,7 @@ Test(response, each_piece_is_on_its_way_at_once)
 
 Test(response, a_known_single_piece_has_a_length)
 {
+    gn_assert_gil();
     PyObject *piece = PyBytes_FromString("part");
 
     sunk_begin(&s, GET);
@@ -184,6 +190,7 @@ Test(response, a_known_single_piece_has_a_length)
 
 Test(response, large_pieces_are_lent_and_let_go)
 {
+    gn_assert_gil();
     static const size_t sizes[] = {8191, 8192, 100000, 3000000};
 
     for (size_t i = 0; i < GN_ARRAY_LEN(sizes); i++) {
@@ -205,6 +212,7 @@ Test(response, large_pieces_are_lent_and_let_go)
 
 Test(response, drop_lets_everything_go)
 {
+    gn_assert_gil();
     PyObject *piece = PyBytes_FromStringAndSize(NULL, 100000);
 
     memset(PyBytes_AS_STRING(piece), 'x', 100000);
@@ -280,6 +288,7 @@ static struct gn_wsgi_file_range temporary_file(uint64_t offset)
 
 Test(response, sends_files)
 {
+    gn_assert_gil();
     static const struct {
         const char *request;
         const char *status;
@@ -319,6 +328,7 @@ Test(response, sends_files)
 
 Test(response, a_file_keeps_its_place_behind_what_was_written)
 {
+    gn_assert_gil();
     struct gn_wsgi_file_range range = temporary_file(7);
     PyObject *piece = PyBytes_FromString("before ");
 
@@ -335,6 +345,7 @@ Test(response, a_file_keeps_its_place_behind_what_was_written)
 
 Test(response, hints_go_out_before_the_head)
 {
+    gn_assert_gil();
     PyObject *hints = eval_list("[('Link', '</a.css>; rel=preload')]");
     PyObject *bad = eval_list("[('Link', 'a\\r\\nEvil: 1')]");
 

@@ -2,6 +2,7 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/response_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/bound_priv.h"
 #include "wsgi/start_response_priv.h"
 
@@ -13,6 +14,7 @@ static PyObject *globals;
 static void begin(void)
 {
     wsgi_python_start();
+    gn_assert_gil();
     sunk_begin(&s, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     type = gn_wsgi_bound_type_create();
     start.response = &s.response;
@@ -29,6 +31,7 @@ static void begin(void)
 
 static void end(void)
 {
+    gn_assert_gil();
     Py_DECREF(globals);
     gn_wsgi_start_fini(&start);
     sunk_fini(&s);
@@ -139,6 +142,7 @@ Test(start_response, keeps_no_reference_to_exc_info)
 
 Test(start_response, write_sends_at_once)
 {
+    gn_assert_gil();
     wsgi_run(globals, "assert start('200 OK', H)(b'one') is None");
     cr_assert_eq(s.n_sends, 1);
     cr_assert_eq(gn_wsgi_response_end(&s.response), GN_OK);
@@ -180,6 +184,7 @@ Test(start_response, hints_are_checked)
 
 Test(start_response, is_dead_once_the_request_is_over)
 {
+    gn_assert_gil();
     wsgi_run(globals, "write = start('200 OK', H)");
     gn_wsgi_start_unbind(&start);
     cr_assert(wsgi_raises(globals, "start('200 OK', H)", "RuntimeError"));
@@ -192,6 +197,7 @@ Test(start_response, is_dead_once_the_request_is_over)
 
 Test(start_response, unkept_callables_are_used_again)
 {
+    gn_assert_gil();
     PyObject *before = start.start_response;
 
     wsgi_run(globals, "del start, hints");

@@ -2,12 +2,14 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/wsgi_fixture.h"
 
+#include "bridge/py/gil_priv.h"
 #include "wsgi/text_priv.h"
 
 TestSuite(text, .init = wsgi_python_start, .fini = wsgi_python_stop);
 
 static void assert_same(struct gn_slice bytes)
 {
+    gn_assert_gil();
     PyObject *ours = gn_wsgi_text(bytes);
     PyObject *theirs = PyUnicode_DecodeLatin1(bytes.ptr, (Py_ssize_t)bytes.len, NULL);
 
@@ -39,6 +41,7 @@ Test(text, decodes_latin1_of_every_length_and_byte)
 
 Test(text, cache_hands_out_the_same_object)
 {
+    gn_assert_gil();
     static struct gn_wsgi_text_cache cache;
     PyObject *first = gn_wsgi_text_cached(&cache, GN_LIT("text/html"));
     PyObject *second = gn_wsgi_text_cached(&cache, GN_LIT("text/html"));
@@ -55,6 +58,7 @@ Test(text, cache_hands_out_the_same_object)
 
 Test(text, cache_tells_apart_what_its_hash_does_not)
 {
+    gn_assert_gil();
     static struct gn_wsgi_text_cache cache;
     char bytes[100];
 
@@ -72,6 +76,7 @@ Test(text, cache_tells_apart_what_its_hash_does_not)
 
 Test(text, cache_does_not_keep_long_strings)
 {
+    gn_assert_gil();
     static struct gn_wsgi_text_cache cache;
     char bytes[GN_WSGI_TEXT_MAX_BYTES + 1];
     PyObject *text;
