@@ -29,6 +29,11 @@ WEBSOCKET_HELLO = (b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnec
                    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 
 
+def path_of(name, path):
+    """The same body from C where the server's C part is measured."""
+    return "/native" + path if name == "gustnado native" else path
+
+
 class Bench:
     """What the measurements share: how long, how often, where results go."""
 
@@ -73,8 +78,8 @@ class Bench:
         servers = self.start(FAST, cores=SERVER_CORE)
         with stopping(servers):
             for connections in (64, 1, 512):
-                self.interleave(f"1 KiB, {connections} connections", servers, lambda _, s: measure(
-                    s, "/1k", connections, self.seconds, LOAD_CORE))
+                self.interleave(f"1 KiB, {connections} connections", servers, lambda n, s: measure(
+                    s, path_of(n, "/1k"), connections, self.seconds, LOAD_CORE))
 
     def sizes(self):
         """GET of 10 and 100 KiB and POST of 10 KiB, 64 connections, a core each"""
@@ -82,7 +87,8 @@ class Bench:
             servers = self.start([f"floor {size}", *FAST[1:]], cores=SERVER_CORE)
             with stopping(servers):
                 self.interleave(f"{size.replace('k', ' KiB')}, 64 connections", servers,
-                                lambda _, s: measure(s, "/" + size, 64, self.seconds, LOAD_CORE))
+                                lambda n, s: measure(s, path_of(n, "/" + size), 64, self.seconds,
+                                                     LOAD_CORE))
         servers = self.start(WSGI, cores=SERVER_CORE)
         with stopping(servers):
             self.interleave("POST echo 10 KiB, 64 connections", servers, lambda _, s: measure(
@@ -93,7 +99,7 @@ class Bench:
         servers = self.start(FAST)
         with stopping(servers):
             self.interleave("1 KiB, 64 connections, unpinned", servers,
-                            lambda _, s: measure(s, "/1k", 64, self.seconds))
+                            lambda n, s: measure(s, path_of(n, "/1k"), 64, self.seconds))
 
     def frameworks(self):
         """A Flask and a Django hello, 64 connections, a core each"""
