@@ -76,7 +76,7 @@ GN_LOOP_THREAD static enum gn_err load_body(struct gn_request *r, json_t **json_
 enum gn_err gn_request_json_unpack(struct gn_request *r, const char *fmt, ...)
 {
     json_error_t error;
-    json_t *json;
+    json_t *json = NULL;
     va_list args;
     int rc;
 

@@ -104,7 +104,7 @@ void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner);
 /** Frees a pooled call; the GIL must be held. */
 GN_NEEDS_GIL void gn_wsgi_call_destroy(struct gn_wsgi_call **call);
 
-/* ---- the worker's side: run.c ------------------------------------------------- */
+/* ---- the worker's side: call_run.c -------------------------------------------- */
 
 /** Prepares the worker's part of a new call; needs no GIL, for nothing is made yet. */
 void gn_wsgi_run_init(struct gn_wsgi_call *call);

@@ -2,7 +2,7 @@
 #ifndef GN_WSGI_CONTAINER_PRIV_H
 #define GN_WSGI_CONTAINER_PRIV_H
 
-/* What a container holds; shared by container.c, call.c and run.c. */
+/* What a container holds; shared by container.c, call.c and call_run.c. */
 
 #include <Python.h>
 

@@ -3,7 +3,7 @@
 """The outside of files: licence line first, header beside each source, guards.
 
  - The first line (the second, behind #!) names the licence.
- - x.c of a layer has x.h (x_way.c may share x.h), and tests/<folder>/test_x.c (a warning when not).
+ - x.c of a layer has x.h or x_priv.h (x_way.c may share x.h), and tests/<folder>/test_x.c (a warning when not).
  - A header's guard is its path: GN_SERVER_BASE_SLICE_H.
 """
 
@@ -33,9 +33,11 @@ def check_guard(source, report):
 
 
 def has_header(folder, stem):
-    """x.h, or for one of several implementations of x (x_fd.c, x_tls.c) their common header."""
+    """x.h, or x_priv.h for a part that only its folder uses, or for one of several
+    implementations of x (x_fd.c, x_tls.c) their common header."""
     words = stem.split("_")
-    return any((folder / ("_".join(words[:n]) + ".h")).exists() for n in range(1, len(words) + 1))
+    stems = ["_".join(words[:n]) for n in range(1, len(words) + 1)]
+    return any((folder / (s + ending)).exists() for s in stems for ending in (".h", "_priv.h"))
 
 
 def check_neighbours(source, root, report):

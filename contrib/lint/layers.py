@@ -3,7 +3,8 @@
 """Compares every #include with the layer table in contrib/cmake/layers.cmake.
 
  - A layer includes itself and the layers its USES names, nothing else of ours.
- - A _priv.h stays within its folder (and the tests of that folder).
+ - A _priv.h stays within its folder (and the tests of that folder), unless it
+   shows an outside library that both layers name: the GIL's, for instance.
  - Headers of outside libraries appear only in .c and _priv.h files of the
    layers whose OUTSIDE names the library.
  - Tests of a layer see what the layer sees; tests/support serves all.
@@ -98,7 +99,8 @@ class Checker:
     def check_target(self, source, name, line, target):
         owner = self.owner(source)
         folder = source.folder[len("tests/"):] if source.path.startswith("tests/") else source.folder
-        if name.endswith("_priv.h") and posixpath.dirname(name) != folder:
+        if name.endswith("_priv.h") and posixpath.dirname(name) != folder \
+                and not self.is_shared(name, owner, target):
             self.report.error(source.path, line, f'"{name}" is private to {posixpath.dirname(name)}')
         elif owner is not None and target is not owner and target.name not in owner.uses:
             self.report.error(source.path, line, f'{owner.name} may not include "{name}": '
@@ -113,7 +115,7 @@ class Checker:
         else:
             return
         owner = self.owner(source)
-        if source.is_public_header:
+        if source.is_public_header and not source.path.startswith("tests/"):
             self.report.error(source.path, line, f"<{name}> in a public header; use a .c or _priv.h file")
         elif owner is not None and not owner.outside & libraries:
             self.report.error(source.path, line, f"{owner.name} may not include <{name}>: "
@@ -126,6 +128,16 @@ class Checker:
         names = [n for n in names if n != "Python.h"]
         if not names or names[0] != own:
             self.report.error(source.path, 1, f'"{own}" must be the first include')
+
+    def is_shared(self, name, owner, target):
+        """A private header is private because it shows an outside library's types; layers
+        that name the same library may share it."""
+        if owner is None or target.name not in owner.uses:
+            return False
+        text = gnlint.blank((self.root / name).read_text(encoding="utf-8"))
+        return any(libraries & owner.outside & target.outside
+                   for _, header in INCLUDE.findall(text)
+                   for pattern, libraries in OUTSIDE_HEADERS if pattern.search(header))
 
     def is_generated(self, source, name):
         """A private header that the folder's own CMakeLists.txt makes."""

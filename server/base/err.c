@@ -53,7 +53,8 @@ static void append_errno(struct gn_error *err)
     }
 }
 
-enum gn_err gn_error_set(
+/* The parentheses keep the analyser's macro of the same name out. */
+enum gn_err(gn_error_set)(
         struct gn_error *err, enum gn_err code, int sys_errno, const char *fmt, ...)
 {
     va_list args;

@@ -20,6 +20,9 @@ gn_layer(gn_server_loop server/loop
     OUTSIDE Libev::Libev)
 gn_layer(gn_web web
     USES gn_server_base)
+gn_layer(gn_more server/more
+    USES gn_server_loop
+    OUTSIDE Libev::Libev)
 """
 
 
@@ -116,7 +119,10 @@ ACCEPTED = {
         ("file at the limit", "web/a.c", SPDX + "int x;\n" * 799),
     ],
     "layers": [
+        ("outside header in a test's header", "tests/server/loop/fixture.h", "#include <ev.h>\n"),
         ("in a comment", "web/a.c", '/*\n#include "server/loop/loop.h"\n*/\n'),
+        ("private header that shows what both name", "server/more/a.c",
+         '#include "server/loop/loop_priv.h"\n'),
         ("public header in an example", "contrib/examples/e.c", '#include "web/page.h"\n'),
     ],
 }
