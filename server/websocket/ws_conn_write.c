@@ -170,7 +170,7 @@ size_t gn_ws_conn_n_waiting(const struct gn_ws_conn *c)
 }
 
 /** May a message be queued now? */
-static enum gn_err check_room(struct gn_ws_conn *c)
+GN_LOOP_THREAD static enum gn_err check_room(struct gn_ws_conn *c)
 {
     GN_CHECK_OBJ(c, GN_WS_CONN_MAGIC);
     if (c->state != GN_WS_OPEN || c->is_broken) {
