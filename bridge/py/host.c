@@ -376,9 +376,11 @@ GN_NEEDS_GIL static void join_threads(struct gn_py_host *host)
     }
 }
 
-GN_NEEDS_GIL static enum gn_err end_beside_threads(const char *names)
+GN_NEEDS_GIL static enum gn_err end_beside_threads(struct gn_py_host *host, const char *names)
 {
-    gn_log_warning("threads of the application do not end: %s", names);
+    if (atomic_load(&host->is_interrupted)) {
+        gn_log_warning("threads of the application do not end: %s", names);
+    }
     if (!call("atexit", "_run_exitfuncs")) {
         gn_pyerr_log(GN_LOG_ERROR, GN_LIT("an exit hook failed"));
     }
@@ -395,7 +397,8 @@ GN_NEEDS_GIL static enum gn_err finalise(struct gn_py_host *host)
     gn_buf_init(&names, 1024);
     join_threads(host);
     if (other_threads(&names) > 0) {
-        rc = end_beside_threads(gn_buf_printf(&names, "%c", '\0') == GN_OK ? names.ptr : "many");
+        rc = end_beside_threads(
+                host, gn_buf_printf(&names, "%c", '\0') == GN_OK ? names.ptr : "many");
     } else if (Py_FinalizeEx() != 0) {
         gn_log_warning("Python could not write all of its output");
     }

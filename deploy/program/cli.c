@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One table says everything about an option: its name, where its value goes,
+ * its bounds and its help. Spellings are gunicorn's where gunicorn has them.
+ */
+#include "deploy/program/cli.h"
+
+#include <limits.h>
+#include <stddef.h>
+
+#include "bridge/py/pyexec.h"
+
+#define MAX_THREADS 1024
+#define MAX_MS (INT64_C(7) * 24 * 3600 * 1000)
+#define MAX_BODY (INT64_C(1) << 40)
+#define MAX_MEMORY (INT64_C(1) << 30)
+
+/* ---- values with a form of their own ----------------------------------------------- */
+
+/* "N" or "MIN:MAX". */
+static enum gn_err parse_threads(void *into, struct gn_slice text, struct gn_error *err)
+{
+    struct gn_thread_range *range = into;
+    struct gn_slice rest = text;
+    struct gn_slice first;
+    uint64_t min = 1;
+    uint64_t max;
+    bool has_min;
+    bool is_good;
+
+    (void)gn_slice_split(&rest, ':', &first);
+    has_min = rest.ptr != NULL;
+    is_good = gn_slice_to_u64(has_min ? rest : first, MAX_THREADS, &max) == GN_OK &&
+            (!has_min || gn_slice_to_u64(first, MAX_THREADS, &min) == GN_OK);
+    if (!is_good || max < 1 || min > max) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "expected a number of threads from 1 to %d, or MIN:MAX", MAX_THREADS);
+    }
+    *range = (struct gn_thread_range){.min = (unsigned)min, .max = (unsigned)max};
+    return GN_OK;
+}
+
+static void show_threads(const void *from, struct gn_buf *text)
+{
+    const struct gn_thread_range *range = from;
+
+    (void)!gn_buf_printf(text, "%u:%u", range->min, range->max);
+}
+
+static const char *const level_names[] = {"debug", "info", "warning", "error", "critical"};
+
+static enum gn_err parse_level(void *into, struct gn_slice text, struct gn_error *err)
+{
+    if (!gn_log_level_parse(text, into)) {
+        return gn_error_set(
+                err, GN_ERR_INVALID, 0, "expected debug, info, warning, error or critical");
+    }
+    return GN_OK;
+}
+
+static void show_level(const void *from, struct gn_buf *text)
+{
+    const enum gn_log_level *level = from;
+
+    (void)!gn_buf_append(text, gn_slice_str(level_names[*level]));
+}
+
+/* ---- the table ---------------------------------------------------------------------- */
+
+#define AT(field) .offset = offsetof(struct gn_config, field)
+#define LIMIT(field) .offset = offsetof(struct gn_config, limits.field)
+#define MS(low) .kind = GN_OPTION_MS, .value = "SECONDS", .min = (low), .max = MAX_MS
+#define COUNT(low, high) .kind = GN_OPTION_COUNT, .value = "N", .min = (low), .max = (high)
+#define SIZE(low, high) .kind = GN_OPTION_SIZE, .value = "SIZE", .min = (low), .max = (high)
+#define SIZE64(low, high) .kind = GN_OPTION_SIZE64, .value = "SIZE", .min = (low), .max = (high)
+
+static const struct gn_option options[] = {
+        {.group = "Applications",
+                .name = "mount",
+                .value = "/PREFIX=MODULE:CALLABLE",
+                .help = "Serve a WSGI application below a prefix. May be repeated.",
+                .kind = GN_OPTION_LIST,
+                AT(mount_texts)},
+        {.name = "module",
+                .value = "FILE.so",
+                .help = "Load native handlers; their routes go before WSGI. May be repeated.",
+                .kind = GN_OPTION_LIST,
+                AT(modules)},
+        {.name = "chdir",
+                .value = "DIR",
+                .help = "Work in this directory, and look for Python modules there first.",
+                .kind = GN_OPTION_TEXT,
+                AT(chdir)},
+        {.name = "pythonpath",
+                .value = "DIR,...",
+                .help = "More directories to look for Python modules in. May be repeated.",
+                .kind = GN_OPTION_LIST,
+                AT(pythonpath_texts)},
+        {.name = "venv",
+                .aliases = "virtualenv home",
+                .value = "DIR",
+                .help = "Virtual environment; else $VIRTUAL_ENV, else .venv. Empty: none.",
+                .kind = GN_OPTION_TEXT,
+                AT(venv)},
+        {.name = "env",
+                .letter = 'e',
+                .value = "NAME=VALUE",
+                .help = "Set an environment variable. May be repeated.",
+                .kind = GN_OPTION_LIST,
+                AT(env)},
+        {.name = "check-config",
+                .help = "Load everything, serve nothing, and say whether it would have worked.",
+                .kind = GN_OPTION_FLAG,
+                AT(check_only)},
+
+        {.group = "Addresses",
+                .name = "bind",
+                .letter = 'b',
+                .value = "ADDRESS",
+                .help = "HOST:PORT, [IPv6]:PORT or unix:PATH. May be repeated. Without it "
+                        "0.0.0.0:$PORT if $PORT is set, else 127.0.0.1:8000.",
+                .kind = GN_OPTION_LIST,
+                AT(binds)},
+        {.name = "backlog",
+                .help = "Connections the kernel keeps waiting to be accepted.",
+                COUNT(1, 65535),
+                AT(backlog)},
+        {.name = "reuse-port",
+                .help = "Let several servers share a port (SO_REUSEPORT).",
+                .kind = GN_OPTION_FLAG,
+                AT(reuse_port)},
+
+        {.group = "Python workers",
+                .name = "threads",
+                .value = "N or MIN:MAX",
+                .help = "Worker threads at most, and kept when idle. More than one runs only "
+                        "while others wait for something outside Python.",
+                .kind = GN_OPTION_CUSTOM,
+                .parse = parse_threads,
+                .show = show_threads,
+                AT(threads)},
+        {.name = "thread-idle",
+                .help = "A thread beyond MIN ends after being idle for so long.",
+                MS(1),
+                AT(thread_idle_ms)},
+        {.name = "queue-limit",
+                .help = "Requests that may wait for a worker; beyond: 503.",
+                COUNT(1, 1000000),
+                AT(queue_limit)},
+        {.name = "queue-timeout",
+                .help = "Longest wait for a worker; beyond: 503. 0: no limit.",
+                MS(0),
+                AT(queue_timeout_ms)},
+
+        {.group = "Deadlines",
+                .name = "timeout",
+                .letter = 't',
+                .aliases = "harakiri request-timeout",
+                .help = "For a WSGI application to answer, then the client gets 504. 0: no limit.",
+                MS(0),
+                AT(timeout_ms)},
+        {.name = "graceful-timeout",
+                .help = "For running requests to end after SIGTERM or SIGINT.",
+                MS(0),
+                AT(graceful_ms)},
+        {.name = "keep-alive",
+                .help = "An idle connection is closed after so long. 0: no limit.",
+                MS(0),
+                LIMIT(idle_ms)},
+        {.name = "header-timeout",
+                .help = "For a request's head, from its first byte; then 408.",
+                MS(1),
+                LIMIT(head_ms)},
+        {.name = "body-timeout",
+                .help = "A body that makes no progress for so long is answered 408.",
+                MS(1),
+                LIMIT(body_idle_ms)},
+        {.name = "body-rate",
+                .help = "Bytes of body per second that a client must send; else 408. 0: any.",
+                SIZE64(0, MAX_MEMORY),
+                LIMIT(body_rate_bytes_s)},
+        {.name = "body-rate-after",
+                .help = "When that rate begins to count.",
+                MS(0),
+                LIMIT(body_rate_grace_ms)},
+        {.name = "write-timeout",
+                .help = "A client that takes nothing for so long is cut.",
+                MS(1),
+                LIMIT(write_stall_ms)},
+        {.name = "linger",
+                .help = "How long to read on after an error answer, so that it arrives.",
+                MS(0),
+                LIMIT(linger_ms)},
+
+        {.group = "Limits",
+                .name = "limit-request-line",
+                .help = "Longest request line; beyond: 414.",
+                SIZE(16, MAX_MEMORY),
+                LIMIT(request_line_bytes)},
+        {.name = "limit-request-fields",
+                .help = "Most header fields; beyond: 431.",
+                COUNT(1, 32768),
+                LIMIT(fields)},
+        {.name = "limit-request-field_size",
+                .aliases = "limit-request-field-size",
+                .help = "Longest header field; beyond: 431.",
+                SIZE(16, MAX_MEMORY),
+                LIMIT(field_bytes)},
+        {.name = "limit-request-head",
+                .help = "Request line and fields together; beyond: 431.",
+                SIZE(64, MAX_MEMORY),
+                LIMIT(head_bytes)},
+        {.name = "limit-request-body",
+                .help = "Longest body; beyond: 413.",
+                SIZE64(0, MAX_BODY),
+                LIMIT(body_bytes)},
+        {.name = "body-memory",
+                .help = "Larger bodies go to an unlinked temporary file.",
+                SIZE(0, MAX_MEMORY),
+                LIMIT(body_memory_bytes)},
+        {.name = "pipeline-size",
+                .help = "What is read ahead while a request is being served.",
+                SIZE(1024, MAX_MEMORY),
+                LIMIT(pipeline_bytes)},
+        {.name = "output-size",
+                .help = "Response bytes waiting for a client, beyond which applications wait.",
+                SIZE(1024, MAX_MEMORY),
+                LIMIT(output_bytes)},
+        {.name = "output-low",
+                .help = "Below this they go on.",
+                SIZE(0, MAX_MEMORY),
+                LIMIT(output_low_bytes)},
+        {.name = "drain-size",
+                .help = "Of a body nobody reads, so much is read and dropped; else the connection "
+                        "is closed.",
+                SIZE64(0, MAX_BODY),
+                LIMIT(drain_bytes)},
+        {.name = "max-connections",
+                .aliases = "worker-connections",
+                .help = "Open connections. 0: as many as descriptors allow.",
+                COUNT(0, 10000000),
+                LIMIT(connections)},
+        {.name = "max-requests-per-connection",
+                .help = "The last one is answered with Connection: close. 0: no limit.",
+                COUNT(0, UINT_MAX),
+                LIMIT(requests_per_conn)},
+
+        {.group = "Logs",
+                .name = "access-logfile",
+                .aliases = "access-log",
+                .value = "FILE",
+                .help = "One line per request, to a file or (-) to standard output. SIGUSR1 opens "
+                        "it anew.",
+                .kind = GN_OPTION_TEXT,
+                AT(access_log)},
+        {.name = "access-logformat",
+                .value = "FORMAT",
+                .help = "In gunicorn's atoms, like \"%(h)s %(r)s %(s)s\".",
+                .kind = GN_OPTION_TEXT,
+                AT(access_format)},
+        {.name = "log-level",
+                .value = "LEVEL",
+                .help = "What goes to standard error.",
+                .kind = GN_OPTION_CUSTOM,
+                .parse = parse_level,
+                .show = show_level,
+                AT(log_level)},
+
+        {.group = "Help",
+                .name = "help",
+                .letter = 'h',
+                .help = "This text.",
+                .kind = GN_OPTION_FLAG,
+                AT(show_help)},
+        {.name = "version",
+                .letter = 'v',
+                .help = "Versions of the program and of the Python inside it.",
+                .kind = GN_OPTION_FLAG,
+                AT(show_version)},
+};
+
+static const struct gn_option_table table = {
+        .options = options,
+        .n = GN_ARRAY_LEN(options),
+        .positional_offset = offsetof(struct gn_config, positional),
+};
+
+struct gn_config gn_cli_defaults(void)
+{
+    struct gn_pyexec_options python = gn_pyexec_options_default();
+
+    return (struct gn_config){
+            .backlog = 2048,
+            .threads = {.min = python.min_threads, .max = python.max_threads},
+            .thread_idle_ms = python.idle_ms,
+            .queue_limit = python.queue_calls,
+            .queue_timeout_ms = python.queue_ms,
+            .timeout_ms = 30000,
+            .graceful_ms = 30000,
+            .limits = gn_http_limits_default(),
+            .log_level = GN_LOG_INFO,
+    };
+}
+
+const struct gn_option_table *gn_cli_table(void)
+{
+    return &table;
+}
+
+void gn_cli_help(struct gn_buf *text)
+{
+    struct gn_config config = gn_cli_defaults();
+
+    (void)!gn_buf_append(text,
+            GN_LIT("Usage: gustnado [OPTIONS] [MODULE:CALLABLE]\n"
+                   "\n"
+                   "Serves WSGI applications, native handlers and WebSockets on one port.\n"
+                   "MODULE:CALLABLE is a Python module and the WSGI callable in it, which may be "
+                   "a\n"
+                   "call with literal arguments: \"mysite.wsgi:application\", "
+                   "\"site:create_app(1)\".\n"
+                   "Without :CALLABLE it is \"application\", then \"app\".\n"));
+    gn_options_help(&table, &config, text);
+    (void)!gn_buf_append(text,
+            GN_LIT("\n"
+                   "Sizes may end in K, M or G; seconds in ms, s, m or h. Values in [brackets] "
+                   "are\n"
+                   "the defaults. $GUSTNADO_CMD_ARGS holds more options, read before these.\n"
+                   "\n"
+                   "Signals: TERM and INT stop gracefully, a second one at once, QUIT at once;\n"
+                   "USR1 opens the access log anew.\n"
+                   "\n"
+                   "Exit status: 0 stopped as asked; 1 could not start (an address, a file, an\n"
+                   "environment, a module); 2 the command line is wrong; 3 Python itself could "
+                   "not\n"
+                   "be started; 4 an application could not be loaded.\n"));
+}

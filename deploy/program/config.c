@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options come from cli.c's table; here is what they mean together.
+ */
+#include "deploy/program/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy/program/cli.h"
+#include "deploy/program/words.h"
+#include "server/base/alloc.h"
+
+static void add_mount(struct gn_config *config, struct gn_slice prefix, struct gn_slice name)
+{
+    config->mounts = gn_xrealloc(config->mounts, (config->n_mounts + 1) * sizeof(*config->mounts));
+    config->mounts[config->n_mounts++] = (struct gn_mount){.prefix = prefix, .name = name};
+}
+
+static enum gn_err read_mount(struct gn_config *config, const char *text, struct gn_error *err)
+{
+    struct gn_slice rest = gn_slice_str(text);
+    struct gn_slice prefix;
+
+    (void)gn_slice_split(&rest, '=', &prefix);
+    if (rest.len == 0 || prefix.len == 0 || prefix.ptr[0] != '/') {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "--mount %s: expected /PREFIX=MODULE:CALLABLE, like /shop=shop.wsgi:application",
+                text);
+    }
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/') {
+        prefix.len--;
+    }
+    for (unsigned i = 0; i < config->n_mounts; i++) {
+        if (gn_slice_eq(config->mounts[i].prefix, prefix)) {
+            return gn_error_set(err, GN_ERR_INVALID, 0,
+                    "--mount %s: \"" GN_SLICE_FMT "\" is already mounted there", text,
+                    GN_SLICE_ARG(config->mounts[i].name));
+        }
+    }
+    add_mount(config, prefix, rest);
+    return GN_OK;
+}
+
+static enum gn_err read_mounts(struct gn_config *config, struct gn_error *err)
+{
+    if (config->positional.n > 1) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "one application at most, but there are \"%s\" and \"%s\"; use --mount for more",
+                config->positional.items[0], config->positional.items[1]);
+    }
+    if (config->positional.n == 1) {
+        add_mount(config, GN_LIT(""), gn_slice_str(config->positional.items[0]));
+    }
+    for (unsigned i = 0; i < config->mount_texts.n; i++) {
+        GN_TRY(read_mount(config, config->mount_texts.items[i], err));
+    }
+    if (config->n_mounts == 0 && config->modules.n == 0) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "no application to serve; name one as MODULE:CALLABLE, or give --mount or "
+                "--module");
+    }
+    return GN_OK;
+}
+
+static enum gn_err read_env(struct gn_config *config, struct gn_error *err)
+{
+    for (unsigned i = 0; i < config->env.n; i++) {
+        const char *equals = strchr(config->env.items[i], '=');
+
+        if (equals == NULL || equals == config->env.items[i]) {
+            return gn_error_set(
+                    err, GN_ERR_INVALID, 0, "--env %s: expected NAME=VALUE", config->env.items[i]);
+        }
+    }
+    return GN_OK;
+}
+
+/* "a,b" is two directories; the texts are copied, because they are cut. */
+static void read_pythonpath(struct gn_config *config)
+{
+    size_t size = 0;
+    unsigned most = 0;
+    char *at;
+
+    for (unsigned i = 0; i < config->pythonpath_texts.n; i++) {
+        const char *text = config->pythonpath_texts.items[i];
+
+        size += strlen(text) + 1;
+        for (most++; *text != '\0'; text++) {
+            most += *text == ',' ? 1 : 0;
+        }
+    }
+    config->owned_texts = gn_xcalloc(size + 1);
+    config->pythonpath = gn_xcalloc((most + 1) * sizeof(*config->pythonpath));
+    at = config->owned_texts;
+    for (unsigned i = 0; i < config->pythonpath_texts.n; i++) {
+        struct gn_slice rest = gn_slice_str(config->pythonpath_texts.items[i]);
+        struct gn_slice part;
+
+        while (rest.ptr != NULL && gn_slice_split(&rest, ',', &part)) {
+            if (part.len > 0) {
+                memcpy(at, part.ptr, part.len);
+                config->pythonpath[config->n_pythonpath++] = at;
+                at += part.len + 1;
+            }
+        }
+    }
+}
+
+static enum gn_err read_binds(struct gn_config *config, struct gn_error *err)
+{
+    const char *port = getenv("PORT");
+    uint64_t number;
+
+    if (config->binds.n > 0) {
+        return GN_OK;
+    }
+    (void)snprintf(config->port_bind, sizeof(config->port_bind), "127.0.0.1:8000");
+    if (port != NULL && port[0] != '\0') {
+        if (gn_slice_to_u64(gn_slice_str(port), 65535, &number) != GN_OK) {
+            return gn_error_set(err, GN_ERR_INVALID, 0,
+                    "$PORT is \"%s\", which is no port; unset it or give --bind", port);
+        }
+        (void)snprintf(
+                config->port_bind, sizeof(config->port_bind), "0.0.0.0:%u", (unsigned)number);
+    }
+    config->binds.items = gn_xcalloc(sizeof(*config->binds.items));
+    config->binds.items[0] = config->port_bind;
+    config->binds.n = 1;
+    return GN_OK;
+}
+
+static enum gn_err check_limits(const struct gn_config *config, struct gn_error *err)
+{
+    const struct gn_http_limits *limits = &config->limits;
+
+    if (limits->output_low_bytes > limits->output_bytes) {
+        return gn_error_set(err, GN_ERR_INVALID, 0, "--output-low must not exceed --output-size");
+    }
+    if (limits->request_line_bytes > limits->head_bytes) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "--limit-request-line must not exceed --limit-request-head");
+    }
+    return GN_OK;
+}
+
+static enum gn_err read_environment(struct gn_config *config, struct gn_error *err)
+{
+    const char *line = getenv("GUSTNADO_CMD_ARGS");
+    struct gn_error why = {0};
+    enum gn_err rc = GN_OK;
+
+    if (line != NULL) {
+        rc = gn_words_split(line, &config->owned_words, &config->n_owned_words, &why);
+    }
+    if (rc == GN_OK) {
+        rc = gn_options_parse(gn_cli_table(), config,
+                (const char *const *)(void *)config->owned_words, config->n_owned_words, 0, &why);
+    }
+    if (rc != GN_OK) {
+        return gn_error_set(err, rc, 0, "in $GUSTNADO_CMD_ARGS: %s", why.message);
+    }
+    return GN_OK;
+}
+
+static enum gn_err read_all(
+        struct gn_config *config, int argc, char *const *argv, struct gn_error *err)
+{
+    GN_TRY(read_environment(config, err));
+    GN_TRY(gn_options_parse(gn_cli_table(), config, (const char *const *)(argv + 1),
+            argc > 1 ? (unsigned)argc - 1 : 0, 1, err));
+    if (config->show_help || config->show_version) {
+        return GN_OK;
+    }
+    GN_TRY(read_mounts(config, err));
+    GN_TRY(read_env(config, err));
+    GN_TRY(read_binds(config, err));
+    GN_TRY(check_limits(config, err));
+    read_pythonpath(config);
+    return GN_OK;
+}
+
+enum gn_err gn_config_read(
+        struct gn_config *config, int argc, char *const *argv, struct gn_error *err)
+{
+    enum gn_err rc;
+
+    *config = gn_cli_defaults();
+    rc = read_all(config, argc, argv, err);
+    if (rc != GN_OK) {
+        gn_config_fini(config);
+    }
+    return rc;
+}
+
+void gn_config_fini(struct gn_config *config)
+{
+    gn_text_list_fini(&config->positional);
+    gn_text_list_fini(&config->mount_texts);
+    gn_text_list_fini(&config->modules);
+    gn_text_list_fini(&config->pythonpath_texts);
+    gn_text_list_fini(&config->env);
+    gn_text_list_fini(&config->binds);
+    gn_words_free(config->owned_words, config->n_owned_words);
+    gn_free(config->mounts);
+    gn_free(config->pythonpath);
+    gn_free(config->owned_texts);
+    *config = (struct gn_config){0};
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_DEPLOY_PROGRAM_CONFIG_H
+#define GN_DEPLOY_PROGRAM_CONFIG_H
+
+/*
+ * What the program was asked to do: the options, their defaults, and whether
+ * they make sense together.
+ *
+ * Thread: start-up.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "deploy/program/options.h"
+#include "server/base/err.h"
+#include "server/base/log.h"
+#include "server/http/limits.h"
+
+struct gn_thread_range {
+    unsigned min;
+    unsigned max;
+};
+
+/** A WSGI application and where it lives; slices into the command line. */
+struct gn_mount {
+    struct gn_slice prefix; /* "" for the root */
+    struct gn_slice name;   /* MODULE:CALLABLE */
+};
+
+struct gn_config {
+    bool show_help;
+    bool show_version;
+    bool check_only;
+
+    /* applications */
+    struct gn_text_list positional; /* at most one MODULE:CALLABLE */
+    struct gn_text_list mount_texts;
+    struct gn_text_list modules; /* FILE.so */
+    struct gn_text_list pythonpath_texts;
+    struct gn_text_list env;
+    const char *chdir; /* NULL: stay */
+    const char *venv;  /* NULL: look around */
+
+    /* addresses */
+    struct gn_text_list binds;
+    unsigned backlog;
+    bool reuse_port;
+
+    /* workers */
+    struct gn_thread_range threads;
+    int64_t thread_idle_ms;
+    unsigned queue_limit;
+    int64_t queue_timeout_ms;
+
+    /* deadlines and bounds */
+    int64_t timeout_ms; /* until a WSGI application begins to answer; 0: none */
+    int64_t graceful_ms;
+    struct gn_http_limits limits;
+
+    /* logs */
+    const char *access_log;    /* NULL: none; "-": standard output */
+    const char *access_format; /* NULL: combined */
+    enum gn_log_level log_level;
+
+    /* worked out by gn_config_read */
+    struct gn_mount *mounts;
+    unsigned n_mounts;
+    const char **pythonpath;
+    unsigned n_pythonpath;
+    char **owned_words; /* of GUSTNADO_CMD_ARGS */
+    unsigned n_owned_words;
+    char *owned_texts; /* copies that were split */
+    char port_bind[32];
+};
+
+/**
+ * Defaults, then $GUSTNADO_CMD_ARGS, then the command line. With show_help or
+ * show_version set nothing is checked further.
+ *
+ * Returns: GN_OK (gn_config_fini ends it), GN_ERR_INVALID (one sentence in err; nothing to end)
+ */
+GN_MUST_CHECK enum gn_err gn_config_read(
+        struct gn_config *config, int argc, char *const *argv, struct gn_error *err);
+void gn_config_fini(struct gn_config *config);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "deploy/program/banner.h"
+#include "deploy/program/cli.h"
+#include "deploy/program/config.h"
+#include "deploy/program/serve.h"
+#include "deploy/program/site.h"
+
+/* Arenas of malloc beyond two cost memory per thread and gain nothing behind one GIL. */
+static void limit_arenas(void)
+{
+#ifdef __GLIBC__
+    if (getenv("MALLOC_ARENA_MAX") == NULL) {
+        (void)mallopt(M_ARENA_MAX, 2);
+    }
+#endif
+}
+
+static void print_help(void)
+{
+    struct gn_buf text;
+
+    gn_buf_init(&text, 65536);
+    gn_cli_help(&text);
+    (void)fwrite(text.ptr, 1, text.len, stdout);
+    gn_buf_fini(&text);
+}
+
+int main(int argc, char **argv)
+{
+    struct gn_config config;
+    struct gn_error err = {0};
+    int status = GN_EXIT_OK;
+
+    limit_arenas();
+    if (gn_config_read(&config, argc, argv, &err) != GN_OK) {
+        (void)fprintf(stderr, "gustnado: %s\n", err.message);
+        return GN_EXIT_USAGE;
+    }
+    if (config.show_help) {
+        print_help();
+    } else if (config.show_version) {
+        gn_banner_version();
+    } else {
+        status = gn_serve(&config, argc, argv);
+    }
+    gn_config_fini(&config);
+    return status;
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+#include "deploy/program/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "deploy/program/values.h"
+#include "server/base/alloc.h"
+#include "server/base/ascii.h"
+
+#define MAX_NAME 48
+#define HELP_COLUMN 32
+#define HELP_WIDTH 96
+
+struct parser {
+    const struct gn_option_table *table;
+    char *config; /* bytes of the caller's struct */
+    const char *const *words;
+    unsigned n_words;
+    unsigned at;
+    unsigned source;
+    struct gn_error *err;
+};
+
+/* ---- finding options -------------------------------------------------------- */
+
+static bool has_alias(const struct gn_option *option, struct gn_slice name)
+{
+    struct gn_slice rest = gn_slice_str(option->aliases);
+    struct gn_slice alias;
+
+    while (rest.ptr != NULL && gn_slice_split(&rest, ' ', &alias)) {
+        if (gn_slice_eq(alias, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct gn_option *find_long(const struct gn_option_table *table, struct gn_slice name)
+{
+    for (unsigned i = 0; i < table->n; i++) {
+        const struct gn_option *option = &table->options[i];
+
+        if (gn_slice_eq(gn_slice_str(option->name), name) || has_alias(option, name)) {
+            return option;
+        }
+    }
+    return NULL;
+}
+
+static const struct gn_option *find_letter(const struct gn_option_table *table, char letter)
+{
+    for (unsigned i = 0; i < table->n; i++) {
+        if (table->options[i].letter == letter) {
+            return &table->options[i];
+        }
+    }
+    return NULL;
+}
+
+/* How many single-letter edits make `a` out of `b` (Levenshtein). */
+static unsigned distance(struct gn_slice a, struct gn_slice b)
+{
+    unsigned row[MAX_NAME + 1];
+
+    if (a.len > MAX_NAME || b.len > MAX_NAME) {
+        return MAX_NAME;
+    }
+    for (unsigned k = 0; k <= b.len; k++) {
+        row[k] = k;
+    }
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i;
+        for (unsigned k = 1; k <= b.len; k++) {
+            unsigned changed = diagonal + (a.ptr[i - 1] != b.ptr[k - 1] ? 1 : 0);
+
+            diagonal = row[k];
+            row[k] = GN_MIN(GN_MIN(row[k], row[k - 1]) + 1, changed);
+        }
+    }
+    return row[b.len];
+}
+
+static const char *nearest(const struct gn_option_table *table, struct gn_slice name)
+{
+    const char *best = NULL;
+    unsigned best_distance = (unsigned)(name.len / 3 + 1);
+
+    for (unsigned i = 0; i < table->n; i++) {
+        unsigned d = distance(name, gn_slice_str(table->options[i].name));
+
+        if (d <= best_distance && (best == NULL || d < best_distance)) {
+            best_distance = d;
+            best = table->options[i].name;
+        }
+    }
+    return best;
+}
+
+static enum gn_err unknown(struct parser *p, struct gn_slice name)
+{
+    const char *guess = nearest(p->table, name);
+
+    return gn_error_set(p->err, GN_ERR_INVALID, 0,
+            guess != NULL ? "unknown option --" GN_SLICE_FMT "; did you mean --%s?"
+                          : "unknown option --" GN_SLICE_FMT "; --help lists them",
+            GN_SLICE_ARG(name), guess);
+}
+
+/* ---- storing values ----------------------------------------------------------- */
+
+static void list_add(struct gn_text_list *list, const char *text, unsigned source)
+{
+    if (list->source != source + 1) {
+        list->n = 0;
+        list->source = source + 1;
+    }
+    list->items = gn_xrealloc(list->items, (list->n + 1) * sizeof(*list->items));
+    list->items[list->n++] = text;
+}
+
+void gn_text_list_fini(struct gn_text_list *list)
+{
+    gn_free(list->items);
+    *list = (struct gn_text_list){0};
+}
+
+static enum gn_err store_count(
+        const struct gn_option *option, void *field, struct gn_slice text, struct gn_error *err)
+{
+    uint64_t value;
+
+    if (gn_slice_to_u64(text, (uint64_t)option->max, &value) != GN_OK ||
+            (int64_t)value < option->min) {
+        return gn_error_set(err, GN_ERR_INVALID, 0, "expected a number from %lld to %lld",
+                (long long)option->min, (long long)option->max);
+    }
+    *(unsigned *)field = (unsigned)value;
+    return GN_OK;
+}
+
+static enum gn_err store_size(
+        const struct gn_option *option, void *field, struct gn_slice text, struct gn_error *err)
+{
+    uint64_t value;
+
+    if (!gn_value_parse_size(text, &value) || value < (uint64_t)option->min ||
+            value > (uint64_t)option->max) {
+        struct gn_buf range;
+
+        gn_buf_init(&range, 128);
+        gn_value_show_size((uint64_t)option->min, &range);
+        (void)!gn_buf_append(&range, GN_LIT(" to "));
+        gn_value_show_size((uint64_t)option->max, &range);
+        (void)gn_error_set(err, GN_ERR_INVALID, 0,
+                "expected a size like 8190, 64K or 8M, from " GN_SLICE_FMT,
+                GN_SLICE_ARG(gn_buf_slice(&range)));
+        gn_buf_fini(&range);
+        return GN_ERR_INVALID;
+    }
+    if (option->kind == GN_OPTION_SIZE) {
+        *(size_t *)field = (size_t)value;
+    } else {
+        *(uint64_t *)field = value;
+    }
+    return GN_OK;
+}
+
+static enum gn_err store_ms(
+        const struct gn_option *option, void *field, struct gn_slice text, struct gn_error *err)
+{
+    int64_t value;
+
+    if (!gn_value_parse_ms(text, &value) || value < option->min || value > option->max) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "expected seconds, like 30 or 0.5, from %g to %g", (double)option->min / 1e3,
+                (double)option->max / 1e3);
+    }
+    *(int64_t *)field = value;
+    return GN_OK;
+}
+
+static enum gn_err store_value(
+        struct parser *p, const struct gn_option *option, const char *text, struct gn_error *why)
+{
+    void *field = p->config + option->offset;
+
+    switch (option->kind) {
+    case GN_OPTION_FLAG:
+        *(bool *)field = true;
+        return GN_OK;
+    case GN_OPTION_TEXT:
+        *(const char **)field = text;
+        return GN_OK;
+    case GN_OPTION_LIST:
+        list_add(field, text, p->source);
+        return GN_OK;
+    case GN_OPTION_COUNT:
+        return store_count(option, field, gn_slice_str(text), why);
+    case GN_OPTION_SIZE:
+    case GN_OPTION_SIZE64:
+        return store_size(option, field, gn_slice_str(text), why);
+    case GN_OPTION_MS:
+        return store_ms(option, field, gn_slice_str(text), why);
+    case GN_OPTION_CUSTOM:
+        return option->parse(field, gn_slice_str(text), why);
+    }
+    return GN_ERR_BUG;
+}
+
+static enum gn_err store(struct parser *p, const struct gn_option *option, const char *text)
+{
+    struct gn_error why = {0};
+    enum gn_err rc = store_value(p, option, text, &why);
+
+    if (rc != GN_OK) {
+        return gn_error_set(
+                p->err, rc, 0, "--%s %s: %s", option->name, text != NULL ? text : "", why.message);
+    }
+    return GN_OK;
+}
+
+/* ---- reading words --------------------------------------------------------------- */
+
+/* A value may begin with dashes ("-1"), but an option's name is no value. */
+static bool is_option(const struct gn_option_table *table, const char *word)
+{
+    return word[0] == '-' && word[1] == '-' && find_long(table, gn_slice_str(word + 2)) != NULL;
+}
+
+/* The value of an option: what follows in the same word, else the next word. */
+static enum gn_err store_with(struct parser *p, const struct gn_option *option, const char *inline_)
+{
+    if (option->kind == GN_OPTION_FLAG) {
+        if (inline_ != NULL) {
+            return gn_error_set(p->err, GN_ERR_INVALID, 0, "--%s takes no value", option->name);
+        }
+        return store(p, option, NULL);
+    }
+    if (inline_ == NULL) {
+        if (p->at == p->n_words || is_option(p->table, p->words[p->at])) {
+            return gn_error_set(p->err, GN_ERR_INVALID, 0, "--%s needs a value: --%s %s",
+                    option->name, option->name, option->value);
+        }
+        inline_ = p->words[p->at++];
+    }
+    return store(p, option, inline_);
+}
+
+static enum gn_err read_long(struct parser *p, const char *word)
+{
+    struct gn_slice name = gn_slice_str(word);
+    const char *value = NULL;
+    const struct gn_option *option;
+    size_t equals = gn_slice_find(name, '=');
+
+    if (equals < name.len) {
+        value = word + equals + 1;
+        name.len = equals;
+    }
+    option = find_long(p->table, name);
+    return option != NULL ? store_with(p, option, value) : unknown(p, name);
+}
+
+/* "-b value", "-bvalue", "-b=value", or several flags in one word. */
+static enum gn_err read_letters(struct parser *p, const char *word)
+{
+    while (*word != '\0') {
+        const struct gn_option *option = find_letter(p->table, *word);
+
+        if (option == NULL) {
+            return gn_error_set(
+                    p->err, GN_ERR_INVALID, 0, "unknown option -%c; --help lists them", *word);
+        }
+        word++;
+        if (option->kind != GN_OPTION_FLAG) {
+            word += *word == '=' ? 1 : 0;
+            return store_with(p, option, *word != '\0' ? word : NULL);
+        }
+        GN_TRY(store(p, option, NULL));
+    }
+    return GN_OK;
+}
+
+static enum gn_err read_word(struct parser *p, const char *word, bool *is_plain)
+{
+    if (!*is_plain && strcmp(word, "--") == 0) {
+        *is_plain = true;
+        return GN_OK;
+    }
+    if (!*is_plain && word[0] == '-' && word[1] == '-') {
+        return read_long(p, word + 2);
+    }
+    if (!*is_plain && word[0] == '-' && word[1] != '\0') {
+        return read_letters(p, word + 1);
+    }
+    list_add((struct gn_text_list *)(void *)(p->config + p->table->positional_offset), word,
+            p->source);
+    return GN_OK;
+}
+
+enum gn_err gn_options_parse(const struct gn_option_table *table, void *config,
+        const char *const *words, unsigned n_words, unsigned source, struct gn_error *err)
+{
+    struct parser p = {
+            .table = table,
+            .config = config,
+            .words = words,
+            .n_words = n_words,
+            .source = source,
+            .err = err,
+    };
+    bool is_plain = false;
+
+    while (p.at < p.n_words) {
+        const char *word = p.words[p.at++];
+
+        GN_TRY(read_word(&p, word, &is_plain));
+    }
+    return GN_OK;
+}
+
+/* ---- help ------------------------------------------------------------------------- */
+
+static void add(struct gn_buf *text, const char *part)
+{
+    (void)!gn_buf_append(text, gn_slice_str(part));
+}
+
+static void add_spaces(struct gn_buf *text, size_t n)
+{
+    (void)!gn_buf_printf(text, "%*s", (int)n, "");
+}
+
+/* Appends words, breaking lines before HELP_WIDTH, each line starting at HELP_COLUMN. */
+static void add_wrapped(struct gn_buf *text, struct gn_slice words, size_t column)
+{
+    struct gn_slice word;
+
+    while (gn_slice_split(&words, ' ', &word)) {
+        if (column + 1 + word.len > HELP_WIDTH) {
+            add(text, "\n");
+            add_spaces(text, HELP_COLUMN);
+            column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            add(text, " ");
+            column++;
+        }
+        (void)!gn_buf_append(text, word);
+        column += word.len;
+    }
+}
+
+/* The present value as a user would write it; nothing when there is none. */
+static void show_value(const struct gn_option *option, const void *config, struct gn_buf *text)
+{
+    const void *field = (const char *)config + option->offset;
+
+    switch (option->kind) {
+    case GN_OPTION_COUNT:
+        (void)!gn_buf_printf(text, "%u", *(const unsigned *)field);
+        break;
+    case GN_OPTION_SIZE:
+        gn_value_show_size(*(const size_t *)field, text);
+        break;
+    case GN_OPTION_SIZE64:
+        gn_value_show_size(*(const uint64_t *)field, text);
+        break;
+    case GN_OPTION_MS:
+        (void)!gn_buf_printf(text, "%g", (double)*(const int64_t *)field / 1e3);
+        break;
+    case GN_OPTION_CUSTOM:
+        option->show(field, text);
+        break;
+    case GN_OPTION_FLAG:
+    case GN_OPTION_TEXT:
+    case GN_OPTION_LIST:
+        break;
+    }
+}
+
+static void add_option(const struct gn_option *option, const void *config, struct gn_buf *text)
+{
+    size_t start = text->len;
+    struct gn_buf help;
+    struct gn_buf value;
+
+    add(text, "  ");
+    if (option->letter != 0) {
+        (void)!gn_buf_printf(text, "-%c, ", option->letter);
+    }
+    (void)!gn_buf_printf(text, "--%s%s%s", option->name, option->value != NULL ? " " : "",
+            option->value != NULL ? option->value : "");
+    if (text->len - start + 2 > HELP_COLUMN) {
+        add(text, "\n");
+        start = text->len;
+    }
+    add_spaces(text, HELP_COLUMN - (text->len - start));
+
+    gn_buf_init(&help, 2048);
+    gn_buf_init(&value, 128);
+    add(&help, option->help);
+    show_value(option, config, &value);
+    if (value.len > 0) {
+        (void)!gn_buf_printf(&help, " [" GN_SLICE_FMT "]", GN_SLICE_ARG(gn_buf_slice(&value)));
+    }
+    add_wrapped(text, gn_buf_slice(&help), HELP_COLUMN);
+    add(text, "\n");
+    gn_buf_fini(&help);
+    gn_buf_fini(&value);
+}
+
+void gn_options_help(const struct gn_option_table *table, const void *config, struct gn_buf *text)
+{
+    for (unsigned i = 0; i < table->n; i++) {
+        if (table->options[i].group != NULL) {
+            (void)!gn_buf_printf(text, "\n%s:\n", table->options[i].group);
+        }
+        add_option(&table->options[i], config, text);
+    }
+}

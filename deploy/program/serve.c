@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start-up runs in one order and the end in the opposite one. Applications are
+ * imported before the first address is opened, so that a client never waits
+ * for an import and a signal never finds half a server: until the loop runs,
+ * signals do what they do to any program.
+ */
+#include "deploy/program/serve.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "deploy/program/banner.h"
+#include "deploy/program/site.h"
+#include "server/base/alloc.h"
+#include "server/base/log.h"
+#include "server/http/access_log.h"
+#include "server/http/http_server.h"
+#include "server/loop/signals.h"
+#include "server/net/listener.h"
+
+enum {
+    ON_TERM,
+    ON_INT,
+    ON_QUIT,
+    ON_USR1,
+    N_SIGNALS,
+};
+
+static const int signals[N_SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+
+struct watch {
+    struct gn_signal signal;
+    struct program *program;
+};
+
+struct program {
+    const struct gn_config *config;
+    struct gn_site site;
+    struct gn_loop *loop;
+    struct gn_access_log *access_log; /* NULL: none */
+    struct gn_http_server *server;
+    struct watch watches[N_SIGNALS];
+    gn_deadline deadline; /* of the stop; 0 while serving */
+};
+
+/* ---- signals -------------------------------------------------------------------- */
+
+static void on_server_stopped(void *arg)
+{
+    struct program *p = arg;
+
+    gn_assert_loop_thread(p->loop);
+    gn_loop_stop(p->loop);
+}
+
+GN_LOOP_THREAD static void stop_gracefully(struct program *p, const char *name)
+{
+    gn_log_info(
+            "SIG%s: finishing what runs, within %g s", name, (double)p->config->graceful_ms / 1e3);
+    p->deadline = gn_loop_after_ms(p->loop, p->config->graceful_ms);
+    gn_http_server_stop(p->server, p->deadline, on_server_stopped, p);
+}
+
+GN_LOOP_THREAD static void stop_at_once(struct program *p, const char *name)
+{
+    gn_log_info("SIG%s: stopping at once", name);
+    p->deadline = gn_loop_now(p->loop);
+    gn_loop_stop(p->loop);
+}
+
+static void on_signal(struct gn_signal *signal, int signum)
+{
+    struct program *p = GN_CONTAINER_OF(signal, struct watch, signal)->program;
+
+    gn_assert_loop_thread(p->loop);
+    if (signum == SIGUSR1) {
+        if (p->access_log != NULL) {
+            gn_access_log_reopen(p->access_log);
+        }
+    } else if (signum == SIGQUIT || p->deadline != 0) {
+        stop_at_once(p, sigabbrev_np(signum));
+    } else {
+        stop_gracefully(p, sigabbrev_np(signum));
+    }
+}
+
+static void on_signal_at_the_end(int signum)
+{
+    (void)signum;
+    _exit(GN_EXIT_OK);
+}
+
+/* The loop has ended: one more signal ends the process while Python takes its time. */
+GN_LOOP_THREAD static void let_signals_end(struct program *p)
+{
+    struct sigaction action = {.sa_handler = on_signal_at_the_end};
+
+    (void)sigemptyset(&action.sa_mask);
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        gn_signal_stop(&p->watches[i].signal);
+        if (i != ON_USR1) {
+            (void)sigaction(signals[i], &action, NULL);
+        }
+    }
+}
+
+static void prepare_process(const struct gn_config *config)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct rlimit files;
+
+    gn_log_set_level(config->log_level);
+    (void)sigemptyset(&ignore.sa_mask);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGUSR1, &ignore, NULL); /* before the log can be opened anew */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* ---- start ------------------------------------------------------------------------ */
+
+GN_LOOP_THREAD static enum gn_err open_access_log(struct program *p, struct gn_error *err)
+{
+    const struct gn_access_log_options options = {
+            .path = gn_slice_str(p->config->access_log),
+            .format = gn_slice_str(p->config->access_format),
+    };
+
+    if (p->config->access_log == NULL) {
+        return GN_OK;
+    }
+    return gn_access_log_create(p->loop, &options, &p->access_log, err);
+}
+
+GN_LOOP_THREAD static enum gn_err listen_on(
+        struct program *p, const char *text, struct gn_error *err)
+{
+    const struct gn_listener_options options = {
+            .backlog = (int)p->config->backlog,
+            .reuse_port = p->config->reuse_port,
+            .unix_mode = -1,
+    };
+    struct gn_listener *listener;
+    struct gn_addr addr;
+
+    GN_TRY(gn_addr_parse(gn_slice_str(text), &addr, err));
+    GN_TRY(gn_listener_open(&addr, &options, &listener, err));
+    gn_own_addresses_add(&p->site.own, gn_listener_addr(listener));
+    gn_banner_listening(gn_listener_addr(listener));
+    gn_http_server_add_listener(p->server, &listener);
+    return GN_OK;
+}
+
+GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error *err)
+{
+    GN_TRY(open_access_log(p, err));
+    p->server = gn_http_server_create(p->loop,
+            &(struct gn_http_server_options){
+                    .limits = p->config->limits,
+                    .handler = gn_site_handler(&p->site),
+                    .access_log = p->access_log,
+            });
+    if (p->config->check_only) {
+        gn_log_info("the configuration is good");
+        return GN_OK;
+    }
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        p->watches[i].program = p;
+        gn_signal_start(&p->watches[i].signal, p->loop, signals[i], on_signal);
+    }
+    for (unsigned i = 0; i < p->config->binds.n; i++) {
+        GN_TRY(listen_on(p, p->config->binds.items[i], err));
+    }
+    return GN_OK;
+}
+
+GN_LOOP_THREAD static enum gn_exit start(struct program *p, struct gn_error *err)
+{
+    enum gn_exit status = gn_site_start(&p->site, p->config, p->loop, err);
+
+    if (status != GN_EXIT_OK) {
+        return status;
+    }
+    gn_banner_start(p->config, &p->site);
+    return open_server(p, err) == GN_OK ? GN_EXIT_OK : GN_EXIT_START;
+}
+
+/* ---- the end ------------------------------------------------------------------------ */
+
+/* Everything that needs the loop; false when a Python call is stuck. */
+GN_LOOP_THREAD static bool close_all(struct program *p)
+{
+    bool is_over;
+
+    let_signals_end(p);
+    is_over = gn_site_stop(&p->site, p->loop, p->deadline);
+    gn_http_server_destroy(&p->server);
+    gn_access_log_destroy(&p->access_log);
+    return is_over;
+}
+
+static void leave(enum gn_exit status)
+{
+    (void)fflush(NULL);
+    _exit(status);
+}
+
+GN_LOOP_THREAD static void serve_on_loop(struct program *p, enum gn_exit *status)
+{
+    struct gn_error err = {0};
+    bool is_over;
+
+    *status = start(p, &err);
+    if (*status != GN_EXIT_OK) {
+        gn_log_error("%s", err.message);
+    } else if (!p->config->check_only) {
+        gn_loop_run(p->loop);
+    }
+    is_over = close_all(p);
+    if (!gn_site_end(&p->site, p->config, !is_over, p->deadline)) {
+        leave(*status);
+    }
+}
+
+static enum gn_exit end_early(struct program *p, enum gn_exit status, const struct gn_error *err)
+{
+    gn_log_error("%s", err->message);
+    gn_assert_loop_thread(p->loop);
+    if (!gn_site_end(&p->site, p->config, false, 0)) {
+        leave(status);
+    }
+    return status;
+}
+
+static enum gn_exit run(struct program *p, int argc, char *const *argv)
+{
+    struct gn_error err = {0};
+    enum gn_exit status;
+
+    if (gn_loop_create(&p->loop, &err) != GN_OK) {
+        gn_log_error("%s", err.message);
+        return GN_EXIT_START;
+    }
+    gn_assert_loop_thread(p->loop);
+    status = gn_site_load(&p->site, p->config, argc, argv, &err);
+    if (status == GN_EXIT_OK) {
+        serve_on_loop(p, &status);
+    } else {
+        status = end_early(p, status, &err);
+    }
+    gn_loop_destroy(&p->loop);
+    return status;
+}
+
+int gn_serve(const struct gn_config *config, int argc, char *const *argv)
+{
+    struct program *p = gn_xcalloc(sizeof(*p));
+    enum gn_exit status;
+
+    p->config = config;
+    prepare_process(config);
+    status = run(p, argc, argv);
+    gn_free(p);
+    return (int)status;
+}
