@@ -102,7 +102,7 @@ struct gn_slice gn_query_arg(struct gn_request *r, const char *name)
     return gn_args_last(list, n, gn_slice_str(name));
 }
 
-static bool is_form(const struct gn_request *r)
+GN_LOOP_THREAD static bool is_form(const struct gn_request *r)
 {
     struct gn_slice type = gn_request_header_id(r, GN_HDR_CONTENT_TYPE);
 

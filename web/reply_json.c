@@ -24,7 +24,7 @@ static void drop(void *arg)
     json_decref(arg);
 }
 
-static enum gn_err dump(struct gn_request *r, int status, const json_t *json)
+GN_LOOP_THREAD static enum gn_err dump(struct gn_request *r, int status, const json_t *json)
 {
     size_t len = json_dumpb(json, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
     char *text;
