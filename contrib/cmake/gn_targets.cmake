@@ -28,10 +28,9 @@ endfunction()
 function(gn_module name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
     add_library(${name} MODULE ${ARG_SOURCES})
-    set_target_properties(${name} PROPERTIES PREFIX "")
-    target_link_libraries(${name} PRIVATE gn_flags ${ARG_LINKS})
     # Authors need not mark the threads of their handlers, which are called by pointer.
-    target_compile_options(${name} PRIVATE $<$<C_COMPILER_ID:Clang>:-Wno-thread-safety>)
+    set_target_properties(${name} PROPERTIES PREFIX "" GN_UNMARKED_THREADS ON)
+    target_link_libraries(${name} PRIVATE gn_flags ${ARG_LINKS})
 endfunction()
 
 # gn_test(<file without .c> LINKS <layers…>): one test program per source file,

@@ -25,7 +25,7 @@ target_compile_options(gn_flags INTERFACE
     -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef
     -Wformat=2 -Wimplicit-fallthrough -Wvla
     -fno-semantic-interposition
-    $<$<C_COMPILER_ID:Clang>:-Wthread-safety>
+    $<$<AND:$<C_COMPILER_ID:Clang>,$<NOT:$<BOOL:$<TARGET_PROPERTY:GN_UNMARKED_THREADS>>>>:-Wthread-safety>
     $<$<BOOL:${GN_WERROR}>:-Werror>)
 
 set(gn_sanitize_flags "")
