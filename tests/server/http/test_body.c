@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "server/base/alloc.h"
+#include "server/http/body.h"
+#include "tests/support/test.h"
+
+static void append(struct gn_body *body, const char *text)
+{
+    cr_assert_eq(gn_body_append(body, gn_slice_str(text)), GN_OK);
+}
+
+static void check_content(const struct gn_body *body, const char *text)
+{
+    char got[64];
+    size_t n = 0;
+
+    cr_assert_eq(body->len, strlen(text));
+    for (uint64_t at = 0; at <= body->len; at++) {
+        cr_assert_eq(gn_body_read(body, at, got, sizeof(got), &n), GN_OK);
+        cr_assert(gn_slice_eq(gn_slice_of(got, n), gn_slice_str(text + at)));
+    }
+    cr_assert_eq(gn_body_read(body, body->len + 100, got, sizeof(got), &n), GN_OK);
+    cr_assert_eq(n, 0);
+    cr_assert_eq(gn_body_read(body, 0, got, 1, &n), GN_OK);
+    cr_assert_eq(n, body->len > 0 ? 1 : 0);
+}
+
+Test(body, stays_in_memory_up_to_the_limit_and_not_beyond)
+{
+    struct gn_body body;
+
+    gn_body_init(&body, 10);
+    cr_assert_not_null(gn_body_peek(&body).ptr);
+    check_content(&body, "");
+    append(&body, "01234");
+    append(&body, "56789");
+    cr_assert_eq(body.spool_fd, -1);
+    cr_assert(gn_slice_eq(gn_body_peek(&body), GN_LIT("0123456789")));
+    check_content(&body, "0123456789");
+    append(&body, "x");
+    cr_assert(body.spool_fd >= 0);
+    cr_assert_null(gn_body_peek(&body).ptr);
+    check_content(&body, "0123456789x");
+    append(&body, "yz");
+    check_content(&body, "0123456789xyz");
+    gn_body_fini(&body);
+    cr_assert_eq(body.spool_fd, -1);
+}
+
+Test(body, is_ready_for_the_next_request_after_a_reset)
+{
+    struct gn_body body;
+
+    gn_body_init(&body, 4);
+    for (int i = 0; i < 3; i++) {
+        append(&body, "abcdefgh");
+        cr_assert(body.spool_fd >= 0);
+        gn_body_reset(&body);
+        cr_assert_eq(body.spool_fd, -1);
+        append(&body, "abc");
+        check_content(&body, "abc");
+        gn_body_reset(&body);
+        check_content(&body, "");
+    }
+    gn_body_fini(&body);
+}
+
+Test(body, a_limit_lowered_for_one_request_does_not_stick)
+{
+    struct gn_body body;
+
+    gn_body_init(&body, 100);
+    body.memory_limit_bytes = 0;
+    append(&body, "to the file at once");
+    cr_assert(body.spool_fd >= 0);
+    gn_body_reset(&body);
+    body.memory_limit_bytes = 100;
+    append(&body, "in memory");
+    cr_assert_eq(body.spool_fd, -1);
+    check_content(&body, "in memory");
+    gn_body_fini(&body);
+}
+
+static unsigned n_files(const char *dir)
+{
+    DIR *d = opendir(dir);
+    unsigned n = 0;
+
+    cr_assert_not_null(d);
+    while (readdir(d) != NULL) {
+        n++;
+    }
+    (void)closedir(d);
+    return n;
+}
+
+Test(body, leaves_no_name_behind)
+{
+    char dir[] = "/tmp/gn-body-XXXXXX";
+    struct gn_body body;
+
+    cr_assert_not_null(mkdtemp(dir));
+    cr_assert_eq(setenv("TMPDIR", dir, 1), 0);
+    gn_body_init(&body, 0);
+    append(&body, "spooled");
+    cr_assert_eq(n_files(dir), 2); /* "." and ".." */
+    gn_body_fini(&body);
+    cr_assert_eq(rmdir(dir), 0);
+}
+
+Test(body, says_when_it_cannot_be_kept)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    const struct rlimit tiny = {.rlim_cur = 8, .rlim_max = RLIM_INFINITY};
+    struct gn_body body;
+
+    cr_assert_eq(setenv("TMPDIR", "/no/such/directory", 1), 0);
+    gn_body_init(&body, 4);
+    cr_assert_eq(gn_body_append(&body, GN_LIT("12345")), GN_ERR_IO);
+    gn_body_fini(&body);
+
+    cr_assert_eq(unsetenv("TMPDIR"), 0);
+    cr_assert_eq(sigaction(SIGXFSZ, &ignore, NULL), 0);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &tiny), 0);
+    gn_body_init(&body, 4);
+    append(&body, "12345678");
+    cr_assert_eq(gn_body_append(&body, GN_LIT("9")), GN_ERR_IO);
+    gn_body_fini(&body);
+}
