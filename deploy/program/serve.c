@@ -41,6 +41,8 @@ struct program {
     const struct gn_config *config;
     struct gn_site site;
     struct gn_loop *loop;
+    struct gn_addr *addresses;        /* one per --bind */
+    struct gn_listener **listeners;   /* likewise, until the server has them */
     struct gn_access_log *access_log; /* NULL: none */
     struct gn_http_server *server;
     struct watch watches[N_SIGNALS];
@@ -138,28 +140,55 @@ GN_LOOP_THREAD static enum gn_err open_access_log(struct program *p, struct gn_e
     return gn_access_log_create(p->loop, &options, &p->access_log, err);
 }
 
-GN_LOOP_THREAD static enum gn_err listen_on(
-        struct program *p, const char *text, struct gn_error *err)
+static enum gn_err read_addresses(struct program *p, struct gn_error *err)
+{
+    p->addresses = gn_xcalloc(p->config->binds.n * sizeof(*p->addresses));
+    p->listeners = gn_xcalloc(p->config->binds.n * sizeof(struct gn_listener *));
+    for (unsigned i = 0; i < p->config->binds.n; i++) {
+        const char *text = p->config->binds.items[i];
+        struct gn_error why = {0};
+        enum gn_err rc = gn_addr_parse(gn_slice_str(text), &p->addresses[i], &why);
+
+        if (rc != GN_OK) {
+            return gn_error_set(err, rc, 0, "--bind %s: %s", text, why.message);
+        }
+    }
+    return GN_OK;
+}
+
+/* All or none: nobody is served until every address is ours. */
+static enum gn_err open_listeners(struct program *p, struct gn_error *err)
 {
     const struct gn_listener_options options = {
             .backlog = (int)p->config->backlog,
             .reuse_port = p->config->reuse_port,
             .unix_mode = -1,
     };
-    struct gn_listener *listener;
-    struct gn_addr addr;
 
-    GN_TRY(gn_addr_parse(gn_slice_str(text), &addr, err));
-    GN_TRY(gn_listener_open(&addr, &options, &listener, err));
-    gn_own_addresses_add(&p->site.own, gn_listener_addr(listener));
-    gn_banner_listening(gn_listener_addr(listener));
-    gn_http_server_add_listener(p->server, &listener);
+    for (unsigned i = 0; i < p->config->binds.n; i++) {
+        GN_TRY(gn_listener_open(&p->addresses[i], &options, &p->listeners[i], err));
+        gn_own_addresses_add(&p->site.own, gn_listener_addr(p->listeners[i]));
+    }
     return GN_OK;
+}
+
+GN_LOOP_THREAD static void begin_to_serve(struct program *p)
+{
+    for (unsigned i = 0; i < N_SIGNALS; i++) {
+        p->watches[i].program = p;
+        gn_signal_start(&p->watches[i].signal, p->loop, signals[i], on_signal);
+    }
+    gn_banner_start(p->config, &p->site);
+    for (unsigned i = 0; i < p->config->binds.n; i++) {
+        gn_banner_listening(gn_listener_addr(p->listeners[i]));
+        gn_http_server_add_listener(p->server, &p->listeners[i]);
+    }
 }
 
 GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error *err)
 {
     GN_TRY(open_access_log(p, err));
+    GN_TRY(open_listeners(p, err));
     p->server = gn_http_server_create(p->loop,
             &(struct gn_http_server_options){
                     .limits = p->config->limits,
@@ -168,14 +197,8 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
             });
     if (p->config->check_only) {
         gn_log_info("the configuration is good");
-        return GN_OK;
-    }
-    for (unsigned i = 0; i < N_SIGNALS; i++) {
-        p->watches[i].program = p;
-        gn_signal_start(&p->watches[i].signal, p->loop, signals[i], on_signal);
-    }
-    for (unsigned i = 0; i < p->config->binds.n; i++) {
-        GN_TRY(listen_on(p, p->config->binds.items[i], err));
+    } else {
+        begin_to_serve(p);
     }
     return GN_OK;
 }
@@ -187,7 +210,6 @@ GN_LOOP_THREAD static enum gn_exit start(struct program *p, struct gn_error *err
     if (status != GN_EXIT_OK) {
         return status;
     }
-    gn_banner_start(p->config, &p->site);
     return open_server(p, err) == GN_OK ? GN_EXIT_OK : GN_EXIT_START;
 }
 
@@ -200,6 +222,9 @@ GN_LOOP_THREAD static bool close_all(struct program *p)
 
     let_signals_end(p);
     is_over = gn_site_stop(&p->site, p->loop, p->deadline);
+    for (unsigned i = 0; i < p->config->binds.n; i++) {
+        gn_listener_destroy(&p->listeners[i]);
+    }
     gn_http_server_destroy(&p->server);
     gn_access_log_destroy(&p->access_log);
     return is_over;
@@ -248,7 +273,8 @@ static enum gn_exit run(struct program *p, int argc, char *const *argv)
         return GN_EXIT_START;
     }
     gn_assert_loop_thread(p->loop);
-    status = gn_site_load(&p->site, p->config, argc, argv, &err);
+    status = read_addresses(p, &err) == GN_OK ? gn_site_load(&p->site, p->config, argc, argv, &err)
+                                              : GN_EXIT_USAGE;
     if (status == GN_EXIT_OK) {
         serve_on_loop(p, &status);
     } else {
@@ -266,6 +292,8 @@ int gn_serve(const struct gn_config *config, int argc, char *const *argv)
     p->config = config;
     prepare_process(config);
     status = run(p, argc, argv);
+    gn_free(p->addresses);
+    gn_free(p->listeners);
     gn_free(p);
     return (int)status;
 }

@@ -165,8 +165,9 @@ class Server:
         output = self.output()
         assert code == expect, f"exit code {code}:\n{output}"
         assert not [m for m in SANITIZER_MARKS if m in output], output
-        left = [p for p in family if Path(f"/proc/{p}").exists() and not is_zombie(p)]
-        assert not left, f"processes left behind: {left}"
+        # multiprocessing's helpers end by themselves when they see that the program is gone
+        assert eventually(lambda: not any(map(is_running, family)), 5 * SLOW), \
+            f"processes left behind: {[p for p in family if is_running(p)]}"
 
     def kill(self):
         if self.process.poll() is None:
@@ -175,6 +176,10 @@ class Server:
             except ProcessLookupError:
                 pass
             self.process.wait()
+
+
+def is_running(pid):
+    return Path(f"/proc/{pid}").exists() and not is_zombie(pid)
 
 
 def is_zombie(pid):

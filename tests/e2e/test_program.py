@@ -128,7 +128,7 @@ def test_venv_of_another_python(tmp_path):
 
 @pytest.fixture(scope="module")
 def embedding(serve):
-    return serve("embedding:application")
+    return serve("embedding:application", fds=False)  # multiprocessing keeps a helper
 
 
 def test_main_thread_imports_and_workers_serve(embedding):
