@@ -867,7 +867,8 @@ def file(environ, start_response):
     elif kind == "plain":
         source = _file(data)
     elif kind == "unbuffered":
-        source = os.fdopen(os.dup(_file(data).fileno()), "rb", buffering=0)
+        with _file(data) as buffered:
+            source = os.fdopen(os.dup(buffered.fileno()), "rb", buffering=0)
     elif kind == "bytesio":
         source = io.BytesIO(data)
     elif kind == "pipe":
