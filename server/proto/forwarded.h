@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GN_SERVER_PROTO_FORWARDED_H
+#define GN_SERVER_PROTO_FORWARDED_H
+
+/*
+ * What a trusted proxy says of the client: Forwarded (RFC 7239), or the
+ * X-Forwarded-* family and X-Real-IP. Call it only when the peer itself is
+ * trusted; when it is not, drop the fields instead (gn_forwarded_is_field).
+ *
+ * Lists are read from the end, where the nearest proxy wrote, and only as far
+ * as each hop is trusted: what stands further left may be the client's own
+ * invention. Pure; safe on every thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/slice.h"
+#include "server/proto/http1_parser.h"
+
+/** Whether the proxy at that IP address (text, no port, no brackets) is trusted. */
+typedef bool (*gn_forwarded_trust_fn)(void *arg, struct gn_slice address);
+
+/** Everything empty or 0 that nobody said, or said in a way that makes no sense. */
+struct gn_forwarded {
+    struct gn_slice address; /* of the client: IPv4 or IPv6, no port, no brackets */
+    uint16_t port;           /* of the client; 0: not said */
+    bool has_scheme;         /* is_https was said */
+    bool is_https;
+    struct gn_slice host;   /* valid host [":" port] that the client asked for */
+    uint16_t host_port;     /* X-Forwarded-Port; 0: not said */
+    struct gn_slice prefix; /* X-Forwarded-Prefix: starts with '/', does not end with one */
+};
+
+/**
+ * Reads the fields of a request that came from a trusted peer. Forwarded, when
+ * there is one, is used alone: the other family is then ignored.
+ */
+GN_ANY_THREAD void gn_forwarded_resolve(const struct gn_http1_head *head,
+        gn_forwarded_trust_fn is_trusted, void *arg, struct gn_forwarded *out);
+
+/** Whether a field belongs to either family: drop it when the peer is not trusted. */
+GN_ANY_THREAD bool gn_forwarded_is_field(const struct gn_header *header);
+
+/** One element of a Forwarded list, as sent (unquoted). */
+struct gn_forwarded_hop {
+    struct gn_slice for_node; /* RFC 7239 6; so below */
+    struct gn_slice by;
+    struct gn_slice host;
+    struct gn_slice proto;
+};
+
+/** Reads one element; false when it is malformed. */
+GN_ANY_THREAD bool gn_forwarded_parse_hop(struct gn_slice element, struct gn_forwarded_hop *out);
+
+/**
+ * An IP address with or without a port: "1.2.3.4", "1.2.3.4:80", "::1",
+ * "[::1]", "[::1]:80".
+ *
+ * Returns: GN_OK            address and port (0: none) are set
+ *          GN_ERR_INVALID   "unknown", "_hidden", a name, or nonsense
+ */
+GN_ANY_THREAD GN_MUST_CHECK enum gn_err gn_forwarded_parse_node(
+        struct gn_slice node, struct gn_slice *address_out, uint16_t *port_out);
+
+#endif
