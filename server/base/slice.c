@@ -53,23 +53,26 @@ bool gn_slice_split(struct gn_slice *rest, char sep, struct gn_slice *token_out)
 
 enum gn_err gn_slice_to_u64(struct gn_slice s, uint64_t max, uint64_t *value_out)
 {
+    enum { SAFE_DIGITS = 19 }; /* as many never overflow: no division for them */
     uint64_t value = 0;
+    bool is_too_big = false;
 
     if (s.len == 0) {
         return GN_ERR_INVALID;
     }
     for (size_t i = 0; i < s.len; i++) {
-        if (!gn_ascii_is_digit(s.ptr[i])) {
+        unsigned digit = (unsigned)((unsigned char)s.ptr[i] - '0');
+
+        if (digit > 9) {
             return GN_ERR_INVALID;
         }
-    }
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned digit = (unsigned)(s.ptr[i] - '0');
-
-        if (value > (max - digit) / 10 || digit > max) {
-            return GN_ERR_TOO_BIG;
+        if (i >= SAFE_DIGITS && value > (UINT64_MAX - digit) / 10) {
+            is_too_big = true;
         }
         value = value * 10 + digit;
+    }
+    if (is_too_big || value > max) {
+        return GN_ERR_TOO_BIG;
     }
     *value_out = value;
     return GN_OK;
