@@ -317,7 +317,42 @@ bool gn_is_token(struct gn_slice s)
     return s.len > 0 && gn_scan_skip(s, &gn_scan_token) == s.len;
 }
 
+/**
+ * True when none of eight bytes is a control byte; false when one may be. All
+ * eight at once: bytes below 0x20 borrow from their high bit, 0x7f becomes 0.
+ */
+static bool has_no_ctl(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t del = word ^ ones * 0x7f;
+    uint64_t low = (word - ones * 0x20) & ~word;
+
+    return ((low | ((del - ones) & ~del)) & ones * 0x80) == 0;
+}
+
+/** The common case without a call: four to sixteen bytes as two words that overlap. */
+static bool is_short_text(struct gn_slice s)
+{
+    uint64_t first;
+    uint64_t last;
+
+    if (s.len < 4 || s.len > 16) {
+        return false;
+    }
+    if (s.len < 8) {
+        uint32_t low;
+        uint32_t high;
+
+        memcpy(&low, s.ptr, 4);
+        memcpy(&high, s.ptr + s.len - 4, 4);
+        return has_no_ctl((uint64_t)high << 32 | low);
+    }
+    memcpy(&first, s.ptr, 8);
+    memcpy(&last, s.ptr + s.len - 8, 8);
+    return has_no_ctl(first) && has_no_ctl(last);
+}
+
 bool gn_is_field_value(struct gn_slice s)
 {
-    return s.len == 0 || gn_scan_find_ctl(s) == s.len;
+    return s.len == 0 || is_short_text(s) || gn_scan_find_ctl(s) == s.len;
 }

@@ -101,11 +101,14 @@ enum gn_header_id {
     GN_HDR_N
 };
 
-/** What the parser noticed about a field of a request. */
+/** What is known about a field; a request's are noted by the parser. */
 enum gn_header_flag {
     /* '_' in the name, or `Proxy` (httpoxy): never shown to CGI-like readers, where
      * X_A and X-A, or Proxy and HTTP_PROXY, would fall together. */
     GN_HEADER_HIDDEN = 1,
+    /* Of a response: name, value and id are known to be right (gn_is_token,
+     * gn_is_field_value, gn_header_lookup), so the writer need not look again. */
+    GN_HEADER_CHECKED = 2,
 };
 
 struct gn_header {

@@ -144,6 +144,15 @@ static const char *error_of_value(struct gn_slice value)
     }
 }
 
+static const char *error_of_field(enum gn_header_id id, const struct gn_header *h)
+{
+    /* A known name is a token; its letters were compared. */
+    if (id == GN_HDR_OTHER && !gn_is_token(h->name)) {
+        return "header name is not a token";
+    }
+    return error_of_value(h->value);
+}
+
 static const char *note_length(struct fields *f, struct gn_slice value)
 {
     if (f->has_length) {
@@ -187,14 +196,10 @@ static bool is_ours(struct gn_http1_writer *w, enum gn_header_id id, struct gn_s
 static const char *put_checked_field(struct gn_http1_writer *w, const struct gn_header *h,
         bool keep_upgrade, struct fields *f, char **at)
 {
-    enum gn_header_id id = gn_header_lookup(h->name);
-    const char *error = NULL;
+    bool is_checked = (h->flags & GN_HEADER_CHECKED) != 0;
+    enum gn_header_id id = is_checked ? (enum gn_header_id)h->id : gn_header_lookup(h->name);
+    const char *error = is_checked ? NULL : error_of_field(id, h);
 
-    /* A known name is a token; its letters were compared. */
-    if (id == GN_HDR_OTHER && !gn_is_token(h->name)) {
-        return "header name is not a token";
-    }
-    error = error_of_value(h->value);
     if (error != NULL) {
         return error;
     }

@@ -57,7 +57,7 @@ struct gn_http1_writer {
 struct gn_http1_response {
     int status;                      /* 200..599 */
     struct gn_slice reason;          /* empty: the standard phrase */
-    const struct gn_header *headers; /* ids may be GN_HDR_UNSET; names and values are checked */
+    const struct gn_header *headers; /* ids may be GN_HDR_UNSET; checked unless flagged so */
     unsigned n_headers;
     uint64_t body_length; /* or GN_LENGTH_UNKNOWN */
     struct gn_slice date; /* 29 bytes from a gn_http_date_cache; empty: no Date field */

@@ -132,3 +132,21 @@ Test(headers, knows_tokens_and_values)
     cr_assert_not(gn_is_field_value(GN_LIT("a\0b")));
     cr_assert_not(gn_is_field_value(GN_LIT("a\x7f")));
 }
+
+Test(headers, field_value_of_any_length_with_any_byte_anywhere)
+{
+    char text[24];
+
+    for (size_t len = 1; len <= sizeof(text); len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                bool allowed = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+
+                memset(text, 'a', sizeof(text));
+                text[at] = (char)byte;
+                cr_assert_eq(gn_is_field_value(gn_slice_of(text, len)), allowed,
+                        "byte %d at %zu of %zu", byte, at, len);
+            }
+        }
+    }
+}
