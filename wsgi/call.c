@@ -141,7 +141,7 @@ GN_LOOP_THREAD static void take_request(struct gn_wsgi_call *call, struct gn_exc
     atomic_store_explicit(&call->shared.reads_exchange, true, memory_order_relaxed);
 }
 
-void gn_wsgi_call_start(struct gn_wsgi_container *container, const struct gn_wsgi_mount *mount,
+void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_mount *mount,
         struct gn_exchange *ex, struct gn_slice path_info, struct gn_slice outer_script_name)
 {
     struct gn_wsgi_call *call = call_take(container);

@@ -41,7 +41,7 @@ struct gn_wsgi_call {
     unsigned magic;
     struct gn_pycall py;
     struct gn_wsgi_container *container;
-    const struct gn_wsgi_mount *mount;
+    struct gn_wsgi_mount *mount;
 
     struct {                                /* set by the loop before the call is submitted */
         const struct gn_exchange *exchange; /* the worker's view: while reads_exchange */
@@ -90,7 +90,7 @@ static inline bool gn_wsgi_call_is_gone(struct gn_wsgi_call *call)
 
 /** Hands a ready exchange to the executor, or answers 503. */
 GN_LOOP_THREAD void gn_wsgi_call_start(struct gn_wsgi_container *container,
-        const struct gn_wsgi_mount *mount, struct gn_exchange *ex, struct gn_slice path_info,
+        struct gn_wsgi_mount *mount, struct gn_exchange *ex, struct gn_slice path_info,
         struct gn_slice outer_script_name);
 /** The client can take more. */
 GN_LOOP_THREAD void gn_wsgi_call_drained(struct gn_wsgi_call *call);

@@ -112,6 +112,7 @@ void gn_wsgi_run_init(struct gn_wsgi_call *call)
     call->worker.sink = (struct gn_wsgi_sink){
             .send = sink_send, .lend = sink_lend, .release = sink_release, .arg = call};
     gn_wsgi_response_init(&call->worker.response, &call->worker.sink);
+    call->worker.response.headers.known = &call->container->python.known_names;
     call->worker.start.response = &call->worker.response;
 }
 
@@ -158,12 +159,9 @@ GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call)
     request.input = call->worker.input;
     request.early_hints = call->worker.start.early_hints;
     request.client_disconnected = call->worker.client_disconnected;
-    call->worker.environ = PyDict_Copy(call->mount->environ);
-    if (call->worker.environ == NULL) {
-        return GN_ERR_PYTHON;
-    }
-    return gn_wsgi_environ_fill(
-            &call->container->python.environ, call->worker.environ, &request, &call->worker.asked);
+    call->worker.environ = gn_wsgi_environ_make(
+            &call->container->python.environ, &call->mount->environ, &request, &call->worker.asked);
+    return call->worker.environ != NULL ? GN_OK : GN_ERR_PYTHON;
 }
 
 /** The Date header; the clock is asked a few times a second, not per request. */

@@ -46,8 +46,7 @@ static bool matches(struct gn_slice prefix, struct gn_slice path)
             (path.len == prefix.len || prefix.len == 0 || path.ptr[prefix.len] == '/');
 }
 
-static const struct gn_wsgi_mount *find_mount(
-        const struct gn_wsgi_container *c, struct gn_slice path)
+static struct gn_wsgi_mount *find_mount(const struct gn_wsgi_container *c, struct gn_slice path)
 {
     for (unsigned i = 0; i < c->n_mounts; i++) {
         if (matches(c->mounts[i].prefix, path)) {
@@ -71,7 +70,7 @@ static void on_serve(struct gn_handler *handler, struct gn_exchange *ex)
     struct gn_wsgi_container *c = container_of(handler);
     struct gn_slice path = ex->path_info;
     struct gn_slice outer = ex->script_name;
-    const struct gn_wsgi_mount *mount;
+    struct gn_wsgi_mount *mount;
 
     gn_assert_loop_thread(c->loop);
     if (ex->head->form == GN_FORM_ASTERISK) {
@@ -184,8 +183,8 @@ GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
     mount->prefix = gn_slice_of(gn_xstrndup(prefix.ptr, prefix.len), prefix.len);
     mount->application = Py_NewRef(options->application);
     c->n_mounts++;
-    mount->environ = gn_wsgi_environ_template(&c->python.environ, prefix, facts);
-    return mount->environ != NULL ? GN_OK : python_failed(err);
+    mount->environ.dict = gn_wsgi_environ_template(&c->python.environ, prefix, facts);
+    return mount->environ.dict != NULL ? GN_OK : python_failed(err);
 }
 
 GN_NEEDS_GIL static enum gn_err add_mounts(struct gn_wsgi_container *c,
@@ -255,10 +254,11 @@ struct gn_wsgi_stats gn_wsgi_container_stats(const struct gn_wsgi_container *con
 GN_NEEDS_GIL static void drop_python(struct gn_wsgi_container *c)
 {
     for (unsigned i = 0; i < c->n_mounts; i++) {
-        Py_CLEAR(c->mounts[i].environ);
+        Py_CLEAR(c->mounts[i].environ.dict);
         Py_CLEAR(c->mounts[i].application);
     }
     gn_wsgi_environ_fini(&c->python.environ);
+    gn_wsgi_known_names_fini(&c->python.known_names);
     Py_CLEAR(c->python.errors);
     Py_CLEAR(c->python.close_name);
     Py_CLEAR(c->python.bound_type);

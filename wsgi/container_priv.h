@@ -11,6 +11,7 @@
 #include "wsgi/container.h"
 
 #include "wsgi/environ_priv.h"
+#include "wsgi/header_list_priv.h"
 
 #define GN_WSGI_CONTAINER_MAGIC 0x57531c01u
 
@@ -19,7 +20,7 @@ struct gn_wsgi_call;
 struct gn_wsgi_mount {
     struct gn_slice prefix; /* heap; "" or "/name" without a final '/' */
     PyObject *application;
-    PyObject *environ; /* the template */
+    struct gn_wsgi_template environ;
 };
 
 struct gn_wsgi_container {
@@ -46,6 +47,7 @@ struct gn_wsgi_container {
         PyObject *errors;
         PyObject *close_name; /* "close" */
         struct gn_wsgi_environ environ;
+        struct gn_wsgi_known_names known_names;
         struct gn_http_date_cache date;
         gn_deadline date_read_at; /* monotonic: when `date` was last compared with the clock */
         uint64_t warned_ids[2];   /* bits of hop-by-hop headers a warning was logged for */

@@ -47,14 +47,17 @@ static void peer_clear(struct gn_wsgi_peer *peer)
     Py_CLEAR(peer->host);
     Py_CLEAR(peer->port);
     Py_CLEAR(peer->text);
+    peer->key = (struct gn_wsgi_peer_key){0};
 }
 
 void gn_wsgi_environ_fini(struct gn_wsgi_environ *env)
 {
-    for (unsigned i = 0; i < GN_WSGI_PEER_SLOTS; i++) {
-        peer_clear(&env->peers[i]);
+    for (unsigned i = 0; i < GN_WSGI_PEER_SETS; i++) {
+        for (unsigned way = 0; way < GN_WSGI_PEER_WAYS; way++) {
+            peer_clear(&env->peers[i].ways[way]);
+        }
     }
-    peer_clear(&env->local);
+    peer_clear(&env->stranger);
     gn_wsgi_text_cache_fini(&env->texts);
     gn_wsgi_names_fini(&env->names);
 }
@@ -111,6 +114,28 @@ PyObject *gn_wsgi_environ_template(struct gn_wsgi_environ *env, struct gn_slice 
 
 /* ---- who is talking to whom ------------------------------------------------ */
 
+static struct gn_wsgi_peer_key peer_key(const struct gn_addr *addr)
+{
+    struct gn_wsgi_peer_key key = {0};
+
+    if (addr->u.sa.sa_family == AF_INET) {
+        key.family = AF_INET;
+        key.port = addr->u.in.sin_port;
+        memcpy(key.host, &addr->u.in.sin_addr, 4);
+    } else if (addr->u.sa.sa_family == AF_INET6) {
+        key.family = AF_INET6;
+        key.port = addr->u.in6.sin6_port;
+        key.scope = addr->u.in6.sin6_scope_id;
+        memcpy(key.host, &addr->u.in6.sin6_addr, 16);
+    }
+    return key;
+}
+
+static struct gn_slice key_bytes(const struct gn_wsgi_peer_key *key)
+{
+    return gn_slice_of((const char *)(const void *)key, sizeof(*key)); /* it has no padding */
+}
+
 GN_NEEDS_GIL static PyObject *host_text(const struct gn_addr *addr)
 {
     char text[GN_ADDR_TEXT_BYTES];
@@ -131,36 +156,45 @@ GN_NEEDS_GIL static enum gn_err peer_set(struct gn_wsgi_peer *peer, const struct
 
     gn_addr_format(addr, text);
     peer_clear(peer);
-    peer->addr = *addr;
+    peer->host = host_text(addr);
     peer->port = port_text(addr);
     peer->text = gn_wsgi_text(gn_slice_str(text));
-    if (peer->port == NULL || peer->text == NULL) {
+    if (peer->host == NULL || peer->port == NULL || peer->text == NULL) {
         return GN_ERR_PYTHON;
     }
-    peer->host = host_text(addr);
-    return peer->host != NULL ? GN_OK : GN_ERR_PYTHON;
+    peer->key = peer_key(addr);
+    return GN_OK;
 }
 
-/** The bytes that tell addresses apart: for IPv4 not the padding. */
-static struct gn_slice addr_key(const struct gn_addr *addr)
+/** The strings of an address, made when it is not among those kept; NULL raised. */
+GN_NEEDS_GIL static const struct gn_wsgi_peer *find_peer(
+        struct gn_wsgi_environ *env, const struct gn_addr *addr)
 {
-    const char *bytes = (const char *)(const void *)&addr->u;
+    struct gn_wsgi_peer_key key = peer_key(addr);
+    struct gn_wsgi_peer *peer = &env->stranger;
 
-    if (addr->len >= sizeof(struct sockaddr_in) && addr->u.sa.sa_family == AF_INET) {
-        return gn_slice_of(bytes, offsetof(struct sockaddr_in, sin_zero));
+    if (key.family != 0) {
+        uint32_t hash = gn_wsgi_text_hash(key_bytes(&key));
+        struct gn_wsgi_peer_set *set = &env->peers[hash & (GN_WSGI_PEER_SETS - 1)];
+
+        for (unsigned way = 0; way < GN_WSGI_PEER_WAYS; way++) {
+            if (gn_slice_eq(key_bytes(&set->ways[way].key), key_bytes(&key))) {
+                return &set->ways[way];
+            }
+        }
+        peer = &set->ways[set->next++ % GN_WSGI_PEER_WAYS];
     }
-    return gn_slice_of(bytes, addr->len);
+    return peer_set(peer, addr) == GN_OK ? peer : NULL;
 }
 
 GN_NEEDS_GIL static enum gn_err put_remote(struct gn_wsgi_environ *env, PyObject *dict,
         const struct gn_addr *addr, struct gn_wsgi_asked *asked_out)
 {
-    struct gn_slice key = addr_key(addr);
-    struct gn_wsgi_peer *peer = &env->peers[gn_wsgi_text_hash(key) & (GN_WSGI_PEER_SLOTS - 1)];
+    const struct gn_wsgi_peer *peer = find_peer(env, addr);
     PyObject *const *fixed = env->names.fixed;
 
-    if (peer->host == NULL || !gn_slice_eq(addr_key(&peer->addr), key)) {
-        GN_TRY(peer_set(peer, addr));
+    if (peer == NULL) {
+        return GN_ERR_PYTHON;
     }
     asked_out->peer = Py_NewRef(peer->text);
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_REMOTE_ADDR], peer->host));
@@ -190,28 +224,9 @@ static bool is_wildcard(const struct gn_addr *addr)
     return addr->u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&addr->u.in6.sin6_addr);
 }
 
-/**
- * The listener's own address names the server where it has one. Where it has
- * not (a wildcard, a Unix socket) the client's Host must do.
- */
-GN_NEEDS_GIL static enum gn_err put_server_by_host(
-        struct gn_wsgi_environ *env, PyObject *dict, const struct gn_exchange *ex, PyObject *port)
+static bool is_same_addr(const struct gn_addr *a, const struct gn_addr *b)
 {
-    PyObject *const *fixed = env->names.fixed;
-    struct gn_slice host = host_without_port(ex->head->host);
-    struct gn_slice host_port = port_of_host(ex->head->host);
-
-    if (host.len == 0) {
-        host = GN_LIT("localhost");
-    }
-    GN_TRY(put(dict, fixed[GN_WSGI_NAME_SERVER_NAME], gn_wsgi_text_cached(&env->texts, host)));
-    if (port != NULL) {
-        return put_borrowed(dict, fixed[GN_WSGI_NAME_SERVER_PORT], port);
-    }
-    if (host_port.len == 0) {
-        host_port = ex->is_tls ? GN_LIT("443") : GN_LIT("80");
-    }
-    return put(dict, fixed[GN_WSGI_NAME_SERVER_PORT], gn_wsgi_text_cached(&env->texts, host_port));
+    return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
 }
 
 /** An address as SERVER_NAME has it: an IPv6 literal in brackets. */
@@ -227,28 +242,46 @@ GN_NEEDS_GIL static PyObject *bracketed(const struct gn_addr *addr)
     return gn_wsgi_text(gn_slice_of(text, len + 2));
 }
 
-GN_NEEDS_GIL static enum gn_err put_server(
+/** Puts a listener's name and port into the template, for this request and all that follow. */
+GN_NEEDS_GIL static enum gn_err adopt_local(
+        struct gn_wsgi_environ *env, struct gn_wsgi_template *template, const struct gn_addr *local)
+{
+    PyObject *const *fixed = env->names.fixed;
+
+    GN_TRY(put(template->dict, fixed[GN_WSGI_NAME_SERVER_NAME], bracketed(local)));
+    GN_TRY(put(template->dict, fixed[GN_WSGI_NAME_SERVER_PORT], port_text(local)));
+    template->local = *local;
+    return GN_OK;
+}
+
+/**
+ * The listener's own address names the server where it has one: that is in the
+ * template. Where it has not (a wildcard, a Unix socket) the client's Host
+ * must do.
+ */
+GN_NEEDS_GIL static enum gn_err put_server_by_host(
         struct gn_wsgi_environ *env, PyObject *dict, const struct gn_exchange *ex)
 {
     const struct gn_addr *addr = ex->local;
-    struct gn_wsgi_peer *local = &env->local;
     PyObject *const *fixed = env->names.fixed;
+    struct gn_slice host = host_without_port(ex->head->host);
+    struct gn_slice host_port = port_of_host(ex->head->host);
+    bool has_port = addr != NULL && addr->len > 0 && !gn_addr_is_unix(addr);
 
-    if (addr == NULL || addr->len == 0 || gn_addr_is_unix(addr)) {
-        return put_server_by_host(env, dict, ex, NULL);
+    if (GN_LIKELY(has_port && !is_wildcard(addr))) {
+        return GN_OK;
     }
-    if (local->host == NULL || !gn_slice_eq(addr_key(&local->addr), addr_key(addr))) {
-        GN_TRY(peer_set(local, addr));
-        Py_XSETREF(local->host, bracketed(addr));
-        if (local->host == NULL) {
-            return GN_ERR_PYTHON;
-        }
+    if (host.len == 0) {
+        host = GN_LIT("localhost");
     }
-    if (is_wildcard(addr)) {
-        return put_server_by_host(env, dict, ex, local->port);
+    GN_TRY(put(dict, fixed[GN_WSGI_NAME_SERVER_NAME], gn_wsgi_text_cached(&env->texts, host)));
+    if (has_port) {
+        return GN_OK;
     }
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_SERVER_NAME], local->host));
-    return put_borrowed(dict, fixed[GN_WSGI_NAME_SERVER_PORT], local->port);
+    if (host_port.len == 0) {
+        host_port = ex->is_tls ? GN_LIT("443") : GN_LIT("80");
+    }
+    return put(dict, fixed[GN_WSGI_NAME_SERVER_PORT], gn_wsgi_text_cached(&env->texts, host_port));
 }
 
 /* ---- the request line ------------------------------------------------------ */
@@ -418,14 +451,14 @@ GN_NEEDS_GIL static enum gn_err put_body_facts(
             gn_wsgi_text(gn_slice_of(digits, (size_t)n)));
 }
 
-enum gn_err gn_wsgi_environ_fill(struct gn_wsgi_environ *env, PyObject *dict,
+GN_NEEDS_GIL static enum gn_err fill(struct gn_wsgi_environ *env, PyObject *dict,
         const struct gn_wsgi_environ_request *request, struct gn_wsgi_asked *asked_out)
 {
     PyObject *const *fixed = env->names.fixed;
     const struct gn_exchange *ex = request->exchange;
 
     GN_TRY(put_request_line(env, dict, request, asked_out));
-    GN_TRY(put_server(env, dict, ex));
+    GN_TRY(put_server_by_host(env, dict, ex));
     GN_TRY(put_remote(env, dict, &ex->peer, asked_out));
     GN_TRY(put_headers(env, dict, ex->head));
     GN_TRY(put_body_facts(env, dict, request));
@@ -433,4 +466,21 @@ enum gn_err gn_wsgi_environ_fill(struct gn_wsgi_environ *env, PyObject *dict,
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_EARLY_HINTS], request->early_hints));
     return put_borrowed(
             dict, fixed[GN_WSGI_NAME_GUSTNADO_CLIENT_DISCONNECTED], request->client_disconnected);
+}
+
+PyObject *gn_wsgi_environ_make(struct gn_wsgi_environ *env, struct gn_wsgi_template *template,
+        const struct gn_wsgi_environ_request *request, struct gn_wsgi_asked *asked_out)
+{
+    const struct gn_addr *local = request->exchange->local;
+    PyObject *dict;
+
+    if (local != NULL && GN_UNLIKELY(!is_same_addr(&template->local, local)) &&
+            adopt_local(env, template, local) != GN_OK) {
+        return NULL;
+    }
+    dict = PyDict_Copy(template->dict);
+    if (dict != NULL && fill(env, dict, request, asked_out) != GN_OK) {
+        Py_CLEAR(dict);
+    }
+    return dict;
 }

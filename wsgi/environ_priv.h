@@ -24,22 +24,45 @@
 #include "wsgi/names_priv.h"
 #include "wsgi/text_priv.h"
 
-enum { GN_WSGI_PEER_SLOTS = 256 }; /* a power of two */
+enum {
+    GN_WSGI_PEER_SETS = 256, /* a power of two */
+    GN_WSGI_PEER_WAYS = 4,
+};
+
+/** An IP address and a port, compared as bytes. */
+struct gn_wsgi_peer_key {
+    uint16_t family; /* 0: none */
+    uint16_t port;
+    uint32_t scope;
+    uint8_t host[16];
+};
 
 /** The strings of one client connection. */
 struct gn_wsgi_peer {
-    struct gn_addr addr;
-    PyObject *host; /* REMOTE_ADDR; NULL: the slot is empty */
+    struct gn_wsgi_peer_key key;
+    PyObject *host; /* REMOTE_ADDR */
     PyObject *port; /* REMOTE_PORT */
     PyObject *text; /* gustnado.peer_addr */
+};
+
+/** Bounded: four connections to a set, the oldest entry goes. */
+struct gn_wsgi_peer_set {
+    struct gn_wsgi_peer ways[GN_WSGI_PEER_WAYS];
+    unsigned next;
+};
+
+/** The dict a mount's environs are copies of. */
+struct gn_wsgi_template {
+    PyObject *dict;
+    struct gn_addr local; /* the listener whose name and port are in it */
 };
 
 /** What all mounts of a container share. Zeroed, gn_wsgi_environ_fini accepts it. */
 struct gn_wsgi_environ {
     struct gn_wsgi_names names;
     struct gn_wsgi_text_cache texts;
-    struct gn_wsgi_peer peers[GN_WSGI_PEER_SLOTS];
-    struct gn_wsgi_peer local; /* of the listener last seen: name and port only */
+    struct gn_wsgi_peer_set peers[GN_WSGI_PEER_SETS];
+    struct gn_wsgi_peer stranger; /* the last peer that is not kept: a Unix socket */
 };
 
 /** The values that are the same for every request of a container. Borrowed. */
@@ -78,13 +101,13 @@ GN_NEEDS_GIL PyObject *gn_wsgi_environ_template(struct gn_wsgi_environ *env,
         struct gn_slice script_name, const struct gn_wsgi_environ_facts *facts);
 
 /**
- * Fills `dict`, a fresh copy of a template, for one request. `asked_out` gets
- * new references, as far as it comes.
+ * The environ of one request: a copy of the template in which what differs is
+ * replaced. `asked_out` gets new references, as far as it comes.
  *
- * Returns: GN_OK, GN_ERR_PYTHON (an exception is set; `dict` is to be dropped)
+ * Returns: a new reference, or NULL with an exception
  */
-GN_NEEDS_GIL GN_HOT GN_MUST_CHECK enum gn_err gn_wsgi_environ_fill(struct gn_wsgi_environ *env,
-        PyObject *dict, const struct gn_wsgi_environ_request *request,
+GN_NEEDS_GIL GN_HOT PyObject *gn_wsgi_environ_make(struct gn_wsgi_environ *env,
+        struct gn_wsgi_template *template, const struct gn_wsgi_environ_request *request,
         struct gn_wsgi_asked *asked_out);
 
 #endif

@@ -57,6 +57,57 @@ static int check_length(struct gn_wsgi_headers *headers, struct gn_slice value)
     return 0;
 }
 
+/** Checks a name and finds its id. */
+GN_NEEDS_GIL static int check_name(PyObject *name, struct gn_header *item)
+{
+    if (gn_wsgi_latin1(name, "a response header's name", &item->name) != 0) {
+        return -1;
+    }
+    if (!gn_is_token(item->name)) {
+        PyErr_Format(PyExc_ValueError, "invalid response header name %R", name);
+        return -1;
+    }
+    item->id = (uint16_t)gn_header_lookup(item->name);
+    return 0;
+}
+
+/** The same, or what was found when this very object was checked before. */
+GN_NEEDS_GIL static int take_name(
+        struct gn_wsgi_known_names *known, PyObject *name, struct gn_header *item)
+{
+    size_t at = ((uintptr_t)name >> 4 ^ (uintptr_t)name >> 10) & (GN_WSGI_KNOWN_NAMES - 1);
+
+    if (known == NULL) {
+        return check_name(name, item);
+    }
+    if (GN_LIKELY(known->slots[at].name == name)) {
+        item->name = gn_slice_of(
+                (const char *)PyUnicode_1BYTE_DATA(name), (size_t)PyUnicode_GET_LENGTH(name));
+        item->id = known->slots[at].id;
+        return 0;
+    }
+    if (check_name(name, item) != 0) {
+        return -1;
+    }
+    known->slots[at].id = item->id;
+    Py_XSETREF(known->slots[at].name, Py_NewRef(name));
+    return 0;
+}
+
+GN_NEEDS_GIL static int take_value(
+        struct gn_wsgi_headers *headers, PyObject *name, PyObject *value, struct gn_header *item)
+{
+    if (gn_wsgi_latin1(value, "a response header's value", &item->value) != 0) {
+        return -1;
+    }
+    if (!gn_is_field_value(item->value)) {
+        PyErr_Format(PyExc_ValueError, "invalid control character in response header %U: %R", name,
+                value);
+        return -1;
+    }
+    return item->id == GN_HDR_CONTENT_LENGTH ? check_length(headers, item->value) : 0;
+}
+
 GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
 {
     struct gn_header *item = &headers->items[headers->n];
@@ -70,22 +121,8 @@ GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
     }
     name = PyTuple_GET_ITEM(pair, 0);
     value = PyTuple_GET_ITEM(pair, 1);
-    *item = (struct gn_header){0};
-    if (gn_wsgi_latin1(name, "a response header's name", &item->name) != 0 ||
-            gn_wsgi_latin1(value, "a response header's value", &item->value) != 0) {
-        return -1;
-    }
-    if (!gn_is_token(item->name)) {
-        PyErr_Format(PyExc_ValueError, "invalid response header name %R", name);
-        return -1;
-    }
-    if (!gn_is_field_value(item->value)) {
-        PyErr_Format(PyExc_ValueError, "invalid control character in response header %U: %R", name,
-                value);
-        return -1;
-    }
-    item->id = (uint16_t)gn_header_lookup(item->name);
-    if (item->id == GN_HDR_CONTENT_LENGTH && check_length(headers, item->value) != 0) {
+    item->flags = GN_HEADER_CHECKED;
+    if (take_name(headers->known, name, item) != 0 || take_value(headers, name, value, item) != 0) {
         return -1;
     }
     headers->held[2 * headers->n] = Py_NewRef(name);
@@ -122,6 +159,13 @@ void gn_wsgi_headers_clear(struct gn_wsgi_headers *headers)
     }
     headers->n = 0;
     headers->has_length = false;
+}
+
+void gn_wsgi_known_names_fini(struct gn_wsgi_known_names *known)
+{
+    for (unsigned i = 0; i < GN_WSGI_KNOWN_NAMES; i++) {
+        Py_CLEAR(known->slots[i].name);
+    }
 }
 
 void gn_wsgi_headers_fini(struct gn_wsgi_headers *headers)

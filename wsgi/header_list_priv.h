@@ -21,6 +21,22 @@
 
 enum { GN_WSGI_HEADERS_MAX = 1000 };
 
+enum { GN_WSGI_KNOWN_NAMES = 64 }; /* a power of two */
+
+/**
+ * Header names seen before, by the identity of the string: in an application
+ * they are constants, so their checks need to be made only once. Shared by the
+ * calls of a container. Zeroed is empty.
+ */
+struct gn_wsgi_known_names {
+    struct {
+        PyObject *name; /* held */
+        uint16_t id;
+    } slots[GN_WSGI_KNOWN_NAMES];
+};
+
+GN_NEEDS_GIL void gn_wsgi_known_names_fini(struct gn_wsgi_known_names *known);
+
 /** Zeroed is empty and ready. */
 struct gn_wsgi_headers {
     struct gn_header *items; /* n of them; slices into the held strings */
@@ -28,7 +44,8 @@ struct gn_wsgi_headers {
     unsigned n;
     unsigned capacity;
     bool has_length;
-    uint64_t length; /* valid when has_length: of the Content-Length among them */
+    uint64_t length;                   /* valid when has_length: of the Content-Length among them */
+    struct gn_wsgi_known_names *known; /* borrowed; NULL: none */
 };
 
 /**

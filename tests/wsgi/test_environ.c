@@ -30,18 +30,18 @@ static PyObject *build(struct gn_slice script_name, struct gn_slice path_info, u
             .client_disconnected = Py_None,
     };
     struct gn_wsgi_asked asked = {0};
-    PyObject *template;
+    struct gn_wsgi_template template = {0};
     PyObject *dict;
     PyObject *globals;
 
     if (env.names.empty == NULL) {
         cr_assert_eq(gn_wsgi_environ_init(&env), GN_OK);
     }
-    template = gn_wsgi_environ_template(&env, script_name, &facts);
-    cr_assert_not_null(template);
-    dict = PyDict_Copy(template);
-    Py_DECREF(template);
-    cr_assert_eq(gn_wsgi_environ_fill(&env, dict, &r, &asked), GN_OK);
+    template.dict = gn_wsgi_environ_template(&env, script_name, &facts);
+    cr_assert_not_null(template.dict);
+    dict = gn_wsgi_environ_make(&env, &template, &r, &asked);
+    cr_assert_not_null(dict);
+    Py_DECREF(template.dict);
     cr_assert(asked.method != NULL && asked.uri != NULL && asked.peer != NULL);
     Py_DECREF(asked.method);
     Py_DECREF(asked.uri);

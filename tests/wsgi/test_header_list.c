@@ -110,3 +110,33 @@ Test(header_list, takes_as_many_as_allowed_and_replaces_them)
     Py_DECREF(none);
     gn_wsgi_headers_fini(&headers);
 }
+
+Test(header_list, knows_names_by_their_object)
+{
+    gn_assert_gil();
+    static struct gn_wsgi_known_names known;
+    struct gn_wsgi_headers headers = {.known = &known};
+    PyObject *list = eval("[('X-First', 'a'), ('Content-Length', '5'), ('Server', 'b')]");
+
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(gn_wsgi_headers_set(&headers, list), 0);
+        cr_assert(gn_slice_eq(headers.items[0].name, GN_LIT("X-First")));
+        cr_assert_eq(headers.items[0].id, GN_HDR_OTHER);
+        cr_assert_eq(headers.items[1].id, GN_HDR_CONTENT_LENGTH);
+        cr_assert_eq(headers.items[2].id, GN_HDR_SERVER);
+        cr_assert(headers.has_length && headers.length == 5);
+    }
+    for (int i = 0; i < 1000; i++) { /* more names than it can know */
+        PyObject *other = PyUnicode_FromFormat("X-%d", i);
+        PyObject *one = Py_BuildValue("[(Ns)]", other, "v");
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "X-%d", i);
+        cr_assert_eq(gn_wsgi_headers_set(&headers, one), 0);
+        cr_assert(gn_slice_eq(headers.items[0].name, gn_slice_str(name)));
+        Py_DECREF(one);
+    }
+    Py_DECREF(list);
+    gn_wsgi_headers_fini(&headers);
+    gn_wsgi_known_names_fini(&known);
+}
