@@ -29,6 +29,7 @@ class Check:
     def shot(self, name):
         if self.screenshots:
             os.makedirs(self.screenshots, exist_ok=True)
+            self.browser.run("scrollTo({ top: 0, behavior: 'instant' })")
             self.browser.screenshot(os.path.join(self.screenshots, name + ".png"))
 
     def page(self):

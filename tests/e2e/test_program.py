@@ -264,9 +264,13 @@ def test_access_log_on_standard_output():
 def test_access_log_cannot_be_forged(tmp_path):
     path = tmp_path / "access.log"
     with Server("--access-logfile", path, "echo:application") as server:
-        server.get("/x", [("User-Agent", "a\x1b[31mb\x7f\xe9")])
-        assert eventually(lambda: path.exists() and "/x" in path.read_text("latin-1"), 5)
-        assert "\x1b" not in path.read_text("latin-1")
+        server.get("/x", [("User-Agent", 'a\xe9\tb" 200 1 "\\')])
+        server.get("/y", [("User-Agent", "a\x1b[31mb")])
+        server.get("/z")
+        assert eventually(lambda: path.exists() and "GET /z" in path.read_text("ascii"), 5)
+        lines = path.read_text("ascii").splitlines()
+        assert [line for line in lines if "GET /x" in line][0].count('"') == 6
+        assert all(character >= " " for line in lines for character in line)
 
 
 # stopping

@@ -8,7 +8,7 @@ const Chat = (() => {
   const nameField = document.getElementById("say-name");
   const textField = document.getElementById("say-text");
   const NAMES = ["Zephyr", "Mistral", "Bora", "Sirocco", "Levanter", "Pampero", "Chinook", "Bise"];
-  let socket = null, me = null, backoff = 300;
+  let socket = null, me = null, backoff = 300, away = false;
 
   nameField.value = sessionStorage.getItem("name") ||
     NAMES[Math.floor(Math.random() * NAMES.length)];
@@ -46,7 +46,7 @@ const Chat = (() => {
       members(message.members);
     },
     members(message) {
-      members(message.members);
+      members(message.count);
     },
     said(message) {
       add(message.from === me ? "mine" : "theirs", message.name, message.text);
@@ -68,6 +68,9 @@ const Chat = (() => {
     };
     socket.onclose = () => {
       Lanes.end("ws", false);
+      if (away) {
+        return;
+      }
       state.textContent = "offline; trying again";
       setTimeout(open, backoff);
       backoff = Math.min(backoff * 2, 10000);
@@ -94,6 +97,18 @@ const Chat = (() => {
     sessionStorage.setItem("name", name);
     if (text && send({ type: "say", name, text })) {
       textField.value = "";
+    }
+  });
+
+  // A page kept for the back button would keep its place in the chat, too.
+  addEventListener("pagehide", () => {
+    away = true;
+    socket.close();
+  });
+  addEventListener("pageshow", (event) => {
+    away = false;
+    if (event.persisted) {
+      open();
     }
   });
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Three strips that show round trips over the last minute, and the probes that measure them.
+// Three strips that show round trips over the last half minute, and the probes that measure them.
 "use strict";
 
 const Lanes = (() => {
-  const SPAN_MS = 60000, LEAST_MS = 0.1, MOST_MS = 20000;
+  const SPAN_MS = 30000, LEAST_MS = 0.1, MOST_MS = 20000;
   const lanes = {};
   const shades = []; // [from, until] of each time Django was blocked
 

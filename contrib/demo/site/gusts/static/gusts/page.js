@@ -39,7 +39,7 @@
     for (const [name, text] of Object.entries(shown)) {
       document.querySelector(`[data-fact=${name}]`).textContent = text;
     }
-    document.getElementById("raw").textContent = body.trim();
+    document.getElementById("raw").textContent = JSON.stringify(seen, null, 2);
   }
 
   const form = document.getElementById("block");
