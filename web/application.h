@@ -120,7 +120,7 @@ GN_EXPORT struct gn_handler *gn_app_handler(struct gn_application *app);
 
 /* ---- what handlers may use after the start ----------------------------------- */
 
-GN_EXPORT GN_LOOP_THREAD struct gn_loop *gn_app_loop(const struct gn_application *app);
+GN_EXPORT struct gn_loop *gn_app_loop(const struct gn_application *app);
 GN_EXPORT GN_LOOP_THREAD struct gn_task_pool *gn_app_tasks(const struct gn_application *app);
 GN_EXPORT GN_LOOP_THREAD struct gn_executor *gn_app_executor(const struct gn_application *app);
 

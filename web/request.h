@@ -115,7 +115,7 @@ GN_EXPORT GN_LOOP_THREAD struct gn_arena *gn_request_arena(struct gn_request *r)
 /** The `data` of the route. */
 GN_EXPORT GN_LOOP_THREAD void *gn_request_data(const struct gn_request *r);
 GN_EXPORT GN_LOOP_THREAD struct gn_application *gn_request_app(const struct gn_request *r);
-GN_EXPORT GN_LOOP_THREAD struct gn_loop *gn_request_loop(const struct gn_request *r);
+GN_EXPORT struct gn_loop *gn_request_loop(const struct gn_request *r);
 GN_EXPORT GN_LOOP_THREAD struct gn_exchange *gn_request_exchange(const struct gn_request *r);
 /** False once the client has gone. */
 GN_EXPORT GN_LOOP_THREAD bool gn_request_is_connected(const struct gn_request *r);

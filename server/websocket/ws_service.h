@@ -49,6 +49,6 @@ GN_EXPORT GN_LOOP_THREAD void gn_ws_service_abort_all(struct gn_ws_service *serv
 
 /** Connections that are not closed yet. */
 GN_EXPORT GN_LOOP_THREAD unsigned gn_ws_service_n_open(const struct gn_ws_service *service);
-GN_EXPORT GN_LOOP_THREAD struct gn_loop *gn_ws_service_loop(const struct gn_ws_service *service);
+GN_EXPORT struct gn_loop *gn_ws_service_loop(const struct gn_ws_service *service);
 
 #endif
