@@ -11,7 +11,7 @@
 
 #include "server/net/addr.h"
 
-#define GN_CHILD_ADDRESSES 64
+#define GN_CHILD_ADDRESSES 16
 
 /** The addresses we listen on; filled at start-up, read in children. */
 struct gn_own_addresses {

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "deploy/program/cli.h"
+#include "tests/support/test.h"
+
+Test(cli, names_are_unique_and_explained)
+{
+    const struct gn_option_table *table = gn_cli_table();
+
+    for (unsigned i = 0; i < table->n; i++) {
+        const struct gn_option *a = &table->options[i];
+
+        cr_assert(a->help != NULL && a->help[0] != '\0', "%s", a->name);
+        cr_assert_eq(a->value == NULL, a->kind == GN_OPTION_FLAG, "%s", a->name);
+        cr_assert_eq(
+                a->kind == GN_OPTION_CUSTOM, a->parse != NULL && a->show != NULL, "%s", a->name);
+        cr_assert(a->min <= a->max, "%s", a->name);
+        for (unsigned k = 0; k < i; k++) {
+            const struct gn_option *b = &table->options[k];
+
+            cr_assert_str_neq(a->name, b->name);
+            cr_assert(a->letter == 0 || a->letter != b->letter, "%s %s", a->name, b->name);
+            cr_assert_neq(a->offset, b->offset, "%s %s", a->name, b->name);
+        }
+    }
+}
+
+/* Every field of the limits is somebody's: none can be added without an option. */
+Test(cli, covers_every_limit)
+{
+    const struct gn_option_table *table = gn_cli_table();
+    const size_t start = offsetof(struct gn_config, limits);
+    size_t covered = 0;
+
+    for (unsigned i = 0; i < table->n; i++) {
+        const struct gn_option *option = &table->options[i];
+
+        if (option->offset >= start && option->offset < start + sizeof(struct gn_http_limits)) {
+            covered += option->kind == GN_OPTION_COUNT ? sizeof(unsigned) : sizeof(int64_t);
+        }
+    }
+    /* Two of three counts share a word; the padding behind the third is nobody's. */
+    cr_assert(covered == sizeof(struct gn_http_limits) ||
+                    covered + sizeof(unsigned) == sizeof(struct gn_http_limits),
+            "%zu of %zu bytes", covered, sizeof(struct gn_http_limits));
+}
+
+Test(cli, defaults_lie_within_their_bounds)
+{
+    const struct gn_option_table *table = gn_cli_table();
+    const struct gn_config config = gn_cli_defaults();
+
+    for (unsigned i = 0; i < table->n; i++) {
+        const struct gn_option *option = &table->options[i];
+        const void *field = (const char *)&config + option->offset;
+        int64_t value;
+
+        switch (option->kind) {
+        case GN_OPTION_COUNT:
+            value = *(const unsigned *)field;
+            break;
+        case GN_OPTION_SIZE:
+            value = (int64_t) * (const size_t *)field;
+            break;
+        case GN_OPTION_SIZE64:
+        case GN_OPTION_MS:
+            value = *(const int64_t *)field;
+            break;
+        default:
+            continue;
+        }
+        cr_assert(value >= option->min && value <= option->max, "%s: %lld", option->name,
+                (long long)value);
+    }
+}
+
+Test(cli, help_documents_exit_codes_and_signals)
+{
+    struct gn_buf text;
+
+    gn_buf_init(&text, 65536);
+    gn_cli_help(&text);
+    cr_assert_eq(gn_buf_append(&text, gn_slice_of("", 1)), GN_OK);
+    cr_assert_not_null(strstr(text.ptr, "Usage: gustnado"));
+    cr_assert_not_null(strstr(text.ptr, "Exit status:"));
+    cr_assert_not_null(strstr(text.ptr, "Signals:"));
+    cr_assert_not_null(strstr(text.ptr, "[8190]"));
+    gn_buf_fini(&text);
+}

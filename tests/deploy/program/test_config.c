@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "deploy/program/config.h"
+#include "tests/support/test.h"
+
+#define MAX_WORDS 12
+
+static struct gn_config config;
+static struct gn_error err;
+
+static void clean_environment(void)
+{
+    (void)unsetenv("GUSTNADO_CMD_ARGS");
+    (void)unsetenv("PORT");
+    err = (struct gn_error){0};
+}
+
+TestSuite(config, .init = clean_environment);
+
+/* Words end with NULL. */
+static enum gn_err read_words(const char *const *words)
+{
+    char *argv[MAX_WORDS + 1];
+    int argc = 1;
+
+    argv[0] = (char *)(uintptr_t) "gustnado";
+    while (words[argc - 1] != NULL) {
+        argv[argc] = (char *)(uintptr_t)words[argc - 1];
+        argc++;
+    }
+    return gn_config_read(&config, argc, argv, &err);
+}
+
+#define READ(...) read_words((const char *const[]){__VA_ARGS__, NULL})
+
+Test(config, has_defaults)
+{
+    cr_assert_eq(READ("app"), GN_OK, "%s", err.message);
+    cr_assert_eq(config.n_mounts, 1);
+    cr_assert_eq(config.mounts[0].prefix.len, 0);
+    cr_assert(gn_slice_eq(config.mounts[0].name, GN_LIT("app")));
+    cr_assert_eq(config.binds.n, 1);
+    cr_assert_str_eq(config.binds.items[0], "127.0.0.1:8000");
+    cr_assert_eq(config.timeout_ms, 30000);
+    cr_assert_eq(config.threads.min, 1);
+    cr_assert_eq(config.threads.max, 8);
+    gn_config_fini(&config);
+}
+
+Test(config, reads_mounts)
+{
+    cr_assert_eq(READ("root:app", "--mount", "/shop=shop:create(x=1)", "--mount=/a/b/=c:d"), GN_OK,
+            "%s", err.message);
+    cr_assert_eq(config.n_mounts, 3);
+    cr_assert(gn_slice_eq(config.mounts[1].prefix, GN_LIT("/shop")));
+    cr_assert(gn_slice_eq(config.mounts[1].name, GN_LIT("shop:create(x=1)")));
+    cr_assert(gn_slice_eq(config.mounts[2].prefix, GN_LIT("/a/b")));
+    gn_config_fini(&config);
+}
+
+Test(config, reads_threads)
+{
+    static const struct {
+        const char *text;
+        unsigned min;
+        unsigned max;
+    } cases[] = {{"4", 1, 4}, {"1", 1, 1}, {"2:16", 2, 16}, {"0:3", 0, 3}, {"5:5", 5, 5}};
+
+    for (unsigned i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        cr_assert_eq(READ("app", "--threads", cases[i].text), GN_OK, "%s", err.message);
+        cr_assert_eq(config.threads.min, cases[i].min);
+        cr_assert_eq(config.threads.max, cases[i].max);
+        gn_config_fini(&config);
+    }
+}
+
+Test(config, refuses_what_makes_no_sense)
+{
+    static const struct {
+        const char *words[4];
+        const char *says;
+    } cases[] = {
+            {{"--timeout", "3"}, "no application to serve"},
+            {{"a", "b"}, "\"a\" and \"b\"; use --mount"},
+            {{"--mount", "shop=app"}, "--mount shop=app: expected /PREFIX="},
+            {{"--mount", "/shop"}, "--mount /shop: expected"},
+            {{"--mount", "/shop="}, "expected"},
+            {{"app", "--mount", "/=other"}, "\"app\" is already mounted there"},
+            {{"app", "--threads", "0"}, "--threads 0: expected a number of threads"},
+            {{"app", "--threads", "5:4"}, "MIN:MAX"},
+            {{"app", "--threads", "2000"}, "from 1 to 1024"},
+            {{"app", "--threads", ":4"}, "MIN:MAX"},
+            {{"app", "--threads", "1:2:3"}, "MIN:MAX"},
+            {{"app", "--env", "NAME"}, "expected NAME=VALUE"},
+            {{"app", "--env", "=x"}, "expected NAME=VALUE"},
+            {{"app", "--log-level", "loud"}, "--log-level loud: expected debug, info"},
+            {{"app", "--output-low", "1M"}, "--output-low must not exceed"},
+            {{"app", "--limit-request-line", "1M"}, "must not exceed --limit-request-head"},
+            {{"app", "--keepalive", "3"}, "did you mean --keep-alive?"},
+    };
+
+    for (unsigned i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        cr_assert_eq(read_words(cases[i].words), GN_ERR_INVALID);
+        cr_assert_not_null(strstr(err.message, cases[i].says), "%s", err.message);
+    }
+}
+
+Test(config, asks_for_no_application_when_only_asked_something)
+{
+    cr_assert_eq(READ("--help"), GN_OK);
+    cr_assert(config.show_help);
+    gn_config_fini(&config);
+    cr_assert_eq(READ("-v"), GN_OK);
+    cr_assert(config.show_version);
+    gn_config_fini(&config);
+}
+
+Test(config, is_content_with_a_module_alone)
+{
+    cr_assert_eq(READ("--module", "x.so"), GN_OK);
+    cr_assert_eq(config.n_mounts, 0);
+    cr_assert_eq(config.modules.n, 1);
+    gn_config_fini(&config);
+}
+
+Test(config, reads_the_environment_before_the_command_line)
+{
+    (void)setenv("GUSTNADO_CMD_ARGS", "-b :1 -b :2 --timeout 5 --keep-alive '7' env:app", 1);
+    cr_assert_eq(READ("--timeout", "6"), GN_OK, "%s", err.message);
+    cr_assert_eq(config.binds.n, 2);
+    cr_assert_eq(config.timeout_ms, 6000);
+    cr_assert_eq(config.limits.idle_ms, 7000);
+    cr_assert(gn_slice_eq(config.mounts[0].name, GN_LIT("env:app")));
+    gn_config_fini(&config);
+
+    cr_assert_eq(READ("-b", ":3", "cli:app"), GN_OK);
+    cr_assert_eq(config.binds.n, 1);
+    cr_assert_str_eq(config.binds.items[0], ":3");
+    cr_assert(gn_slice_eq(config.mounts[0].name, GN_LIT("cli:app")));
+    gn_config_fini(&config);
+
+    (void)setenv("GUSTNADO_CMD_ARGS", "--nonsense", 1);
+    cr_assert_eq(READ("app"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "in $GUSTNADO_CMD_ARGS: unknown option"));
+}
+
+Test(config, listens_where_the_platform_says)
+{
+    (void)setenv("PORT", "5000", 1);
+    cr_assert_eq(READ("app"), GN_OK);
+    cr_assert_str_eq(config.binds.items[0], "0.0.0.0:5000");
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "-b", "127.0.0.1:1"), GN_OK);
+    cr_assert_str_eq(config.binds.items[0], "127.0.0.1:1");
+    gn_config_fini(&config);
+    (void)setenv("PORT", "http", 1);
+    cr_assert_eq(READ("app"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "$PORT is \"http\""));
+}
+
+Test(config, splits_the_python_path)
+{
+    cr_assert_eq(READ("app", "--pythonpath", "/a,b", "--pythonpath", ",/c,"), GN_OK);
+    cr_assert_eq(config.n_pythonpath, 3);
+    cr_assert_str_eq(config.pythonpath[0], "/a");
+    cr_assert_str_eq(config.pythonpath[1], "b");
+    cr_assert_str_eq(config.pythonpath[2], "/c");
+    gn_config_fini(&config);
+}
