@@ -167,6 +167,9 @@ static struct gn_slice protocol_of(const struct gn_exchange *ex)
 static enum gn_err put_request_line(const struct context *c, const struct format_step *step)
 {
     (void)step;
+    if (c->ex->head->method_name.len == 0) {
+        return put_dash(c); /* it could not be read */
+    }
     GN_TRY(put_foreign(c, c->ex->head->method_name));
     GN_TRY(put(c, GN_LIT(" ")));
     GN_TRY(put_foreign(c, c->ex->head->target));

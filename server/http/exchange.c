@@ -444,7 +444,10 @@ void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers
         finish(p);
         return;
     }
-    gn_assert(gn_http1_body_is_done(&c->body));
+    if (!gn_http1_body_is_done(&c->body)) {
+        gn_exchange_reply_error(ex, 400, GN_LIT("A request to upgrade has no content."));
+        return;
+    }
     out = gn_http1_conn_open_out(c);
     rc = gn_http1_writer_upgrade(&ex->writer, headers, n_headers, out);
     if (rc != GN_OK) {
@@ -458,6 +461,7 @@ void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers
     p->is_upgraded = true;
     gn_timeout_disarm(&c->read_time);
     gn_timeout_disarm(&c->write_time);
+    gn_http_server_count_upgraded(p->server, c->stream);
     fn(arg, &c->stream, gn_input_peek(&c->in), gn_http1_conn_queue(c));
     gn_input_clear(&c->in, &c->server->blocks);
     gn_bufq_clear(&c->out);

@@ -163,8 +163,8 @@ typedef void (*gn_upgrade_fn)(
 
 /**
  * Sends 101 with `headers`, which name the protocol in an Upgrade field, and
- * gives the stream away. The request's content must have been read. `fn` is not
- * called when the client has gone; headers that are not allowed become a 500.
+ * gives the stream away. `fn` is not called when the client has gone; content of
+ * the request that was not read becomes a 400, headers that are not allowed a 500.
  */
 GN_LOOP_THREAD void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers,
         unsigned n_headers, gn_upgrade_fn fn, void *arg);

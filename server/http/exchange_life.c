@@ -12,7 +12,8 @@
  * buffer, the array of header fields.
  */
 
-#define MAX_FREE_EXCHANGES 256
+#define MAX_FREE_EXCHANGES 256u
+#define MAX_FREE_BYTES (4u << 20)
 
 static void on_end(struct gn_defer *defer)
 {
@@ -142,6 +143,15 @@ void gn_exchange_orphan(struct gn_exchange_private *p, enum gn_err why)
     gn_exchange_cancel(p, why);
 }
 
+/** The pool is bounded in bytes too: limits.fields may be large. */
+static unsigned max_free(const struct gn_http_server *server)
+{
+    size_t size =
+            sizeof(struct gn_exchange_private) + server->limits.fields * sizeof(struct gn_header);
+
+    return (unsigned)GN_MIN((size_t)MAX_FREE_EXCHANGES, MAX_FREE_BYTES / size);
+}
+
 /** Everything but what is worth keeping goes back to zero. */
 static void reset(struct gn_exchange_private *p)
 {
@@ -161,7 +171,7 @@ void gn_exchange_end(struct gn_exchange_private *p)
 
     GN_CHECK_OBJ(&p->ex, GN_EXCHANGE_MAGIC);
     gn_defer_cancel(&p->end);
-    if (server->access_log != NULL && p->has_head) {
+    if (server->access_log != NULL && (p->has_head || p->ex.status != 0)) {
         gn_access_log_write(server->access_log, &p->ex);
     }
     if (p->has_begun && p->ex.handler->ops->release != NULL) {
@@ -176,7 +186,7 @@ void gn_exchange_end(struct gn_exchange_private *p)
     gn_rbuf_unref(&server->blocks, &p->block);
     gn_list_unlink(&p->link);
     reset(p);
-    if (server->n_free_exchanges < MAX_FREE_EXCHANGES && !GN_ASAN) {
+    if (server->n_free_exchanges < max_free(server) && !GN_ASAN) {
         gn_list_prepend(&server->free_exchanges, &p->link);
         server->n_free_exchanges++;
     } else {

@@ -161,8 +161,11 @@ void gn_http1_conn_init_timeouts(struct gn_http_server *server)
 
 void gn_http1_conn_watch(struct gn_http1_conn *c)
 {
-    unsigned events = gn_http1_conn_wants_read(c) ? GN_IO_READ : 0;
+    unsigned events = 0;
 
+    if (gn_http1_conn_wants_read(c)) {
+        events = c->reads_want_write ? GN_IO_WRITE : GN_IO_READ;
+    }
     if (!gn_bufq_is_empty(&c->out)) {
         events |= c->writes_want_read ? GN_IO_READ : GN_IO_WRITE;
         if (!gn_timeout_is_armed(&c->write_time)) {
@@ -253,7 +256,7 @@ static void on_ready(struct gn_stream *stream, unsigned events)
     struct gn_http1_conn *c = GN_CAST(struct gn_http1_conn, GN_HTTP1_CONN_MAGIC, stream->owner);
 
     gn_assert_loop_thread(c->server->loop);
-    if ((events & GN_IO_READ) != 0 && gn_http1_conn_wants_read(c)) {
+    if (((events & GN_IO_READ) != 0 || c->reads_want_write) && gn_http1_conn_wants_read(c)) {
         gn_http1_conn_read(c);
     }
     gn_http1_conn_run(c);

@@ -14,8 +14,7 @@
 #include "server/net/addr.h"
 #include "server/net/stream.h"
 
-/** Starts serving on `*stream`, which it takes. `local` must outlive the connection; may be NULL.
- */
+/** Starts serving on `*stream`, which it takes. `local` must outlive every exchange. */
 GN_LOOP_THREAD void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
         const struct gn_addr *peer, const struct gn_addr *local);
 

@@ -66,6 +66,7 @@ bool gn_http1_conn_wants_read(const struct gn_http1_conn *c)
 /** Notes how a read ended. Returns whether there are bytes. */
 static bool note_read(struct gn_http1_conn *c, enum gn_err rc)
 {
+    c->reads_want_write = rc == GN_ERR_WANT_WRITE;
     switch (rc) {
     case GN_OK:
         return true;

@@ -54,6 +54,8 @@ static const char *advice_of(enum gn_notice_kind kind, const char *reason)
 GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, const char *reason)
 {
     enum gn_notice_kind kind = notice_of(status);
+    enum gn_log_level level =
+            kind == GN_NOTICE_OTHER && status < 500 ? GN_LOG_INFO : GN_LOG_WARNING;
     const char *advice = advice_of(kind, reason);
     char peer[GN_ADDR_TEXT_BYTES];
     unsigned n_skipped;
@@ -63,10 +65,10 @@ GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, cons
     }
     gn_addr_format(&c->peer, peer);
     if (n_skipped > 0) {
-        gn_log_warning("answered %d to %s: %s%s (and %u more like this)", status, peer, reason,
+        gn_log(level, "answered %d to %s: %s%s (and %u more like this)", status, peer, reason,
                 advice, n_skipped);
     } else {
-        gn_log_warning("answered %d to %s: %s%s", status, peer, reason, advice);
+        gn_log(level, "answered %d to %s: %s%s", status, peer, reason, advice);
     }
 }
 
@@ -86,6 +88,9 @@ GN_LOOP_THREAD static void write_error(
             &writer, head, status, gn_slice_of("", 0), gn_http_server_date(c->server), out);
     gn_http1_conn_close_out(c, out);
     if (p != NULL) {
+        if (!p->has_head) {
+            p->head = (struct gn_http1_head){.minor_version = 1}; /* half of one, for the log */
+        }
         p->ex.status = status;
         p->ex.response_bytes = writer.n_body;
     }
@@ -95,12 +100,12 @@ void gn_http1_conn_fail(struct gn_http1_conn *c, int status, enum gn_err why, co
 {
     struct gn_exchange_private *p = c->exchange;
 
-    log_refusal(c, status, reason);
     if (p != NULL && p->has_started) {
         c->is_broken = true;
         c->is_reset = true;
         return;
     }
+    log_refusal(c, status, reason);
     c->server->stats.refused_heads++;
     write_error(c, p, status);
     c->exchange = NULL;

@@ -25,11 +25,15 @@
 #define BATCH_LIMIT_BYTES (1u << 20)
 #define NOTICE_EVERY_NS GN_NS_PER_S
 
+/* A listener is closed by the stop, but exchanges go on looking at its address. */
 struct http_listener {
     struct gn_list link;
     struct gn_http_server *server;
-    struct gn_listener *listener;
+    struct gn_listener *listener; /* NULL once closed */
+    struct gn_addr addr;
 };
+
+static const struct gn_addr unknown_addr = {.len = 0};
 
 /* ---- accepting ------------------------------------------------------------ */
 
@@ -62,6 +66,9 @@ GN_LOOP_THREAD static void set_full(struct gn_http_server *server, bool is_full)
     GN_LIST_FOREACH (node, tmp, &server->listeners) {
         struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
 
+        if (l->listener == NULL) {
+            continue;
+        }
         if (is_full) {
             gn_listener_pause(l->listener);
         } else {
@@ -89,8 +96,9 @@ static void on_accept(struct gn_listener *listener, void *arg, int *fd, const st
 {
     struct http_listener *l = arg;
 
+    (void)listener;
     gn_assert_loop_thread(l->server->loop);
-    start_connection(l->server, fd, peer, gn_listener_addr(listener));
+    start_connection(l->server, fd, peer, &l->addr);
 }
 
 void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listener **listener)
@@ -100,6 +108,7 @@ void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listen
     gn_assert(!server->is_stopping);
     l->server = server;
     l->listener = *listener;
+    l->addr = *gn_listener_addr(*listener);
     *listener = NULL;
     gn_list_append(&server->listeners, &l->link);
     gn_listener_start(l->listener, server->loop, on_accept, l);
@@ -111,7 +120,7 @@ void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listen
 void gn_http_server_add_connection(
         struct gn_http_server *server, int *fd, const struct gn_addr *peer)
 {
-    start_connection(server, fd, peer, NULL);
+    start_connection(server, fd, peer, &unknown_addr);
 }
 
 /* ---- life ------------------------------------------------------------------- */
@@ -156,12 +165,10 @@ struct gn_http_server *gn_http_server_create(
 GN_LOOP_THREAD static void close_listeners(struct gn_http_server *server)
 {
     struct gn_list *node;
+    struct gn_list *tmp;
 
-    while ((node = gn_list_pop(&server->listeners)) != NULL) {
-        struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
-
-        gn_listener_destroy(&l->listener);
-        gn_free(l);
+    GN_LIST_FOREACH (node, tmp, &server->listeners) {
+        gn_listener_destroy(&GN_LIST_ENTRY(node, struct http_listener, link)->listener);
     }
 }
 
@@ -175,6 +182,11 @@ GN_LOOP_THREAD static void close_connections(struct gn_http_server *server)
 
 GN_LOOP_THREAD static void server_free(struct gn_http_server *server)
 {
+    struct gn_list *node;
+
+    while ((node = gn_list_pop(&server->listeners)) != NULL) {
+        gn_free(GN_LIST_ENTRY(node, struct http_listener, link));
+    }
     gn_timer_stop(&server->stop_timer);
     gn_defer_cancel(&server->stop_check);
     gn_timeout_list_fini(&server->timeouts.idle);
@@ -191,6 +203,16 @@ GN_LOOP_THREAD static void server_free(struct gn_http_server *server)
     gn_free(server);
 }
 
+/** Exchanges and upgraded streams may outlive their server's destruction. */
+GN_LOOP_THREAD static bool free_if_unused(struct gn_http_server *server)
+{
+    if (!server->is_orphaned || server->n_upgraded > 0 || !gn_list_is_empty(&server->exchanges)) {
+        return false;
+    }
+    server_free(server);
+    return true;
+}
+
 void gn_http_server_destroy(struct gn_http_server **server_ptr)
 {
     struct gn_http_server *server = *server_ptr;
@@ -205,11 +227,8 @@ void gn_http_server_destroy(struct gn_http_server **server_ptr)
     close_listeners(server);
     close_connections(server);
     server->access_log = NULL;
-    if (!gn_list_is_empty(&server->exchanges)) {
-        server->is_orphaned = true; /* freed with the last of them */
-        return;
-    }
-    server_free(server);
+    server->is_orphaned = true;
+    (void)free_if_unused(server);
 }
 
 /* ---- the stop ------------------------------------------------------------------ */
@@ -320,22 +339,43 @@ void gn_http_server_remove_stop_hook(struct gn_http_server *server, struct gn_st
     check_stop(server);
 }
 
-void gn_http_server_forget_conn(struct gn_http_server *server)
+GN_LOOP_THREAD static void count_closed(struct gn_http_server *server)
 {
     server->stats.connections--;
     if (server->is_full && server->stats.connections < server->max_connections) {
         set_full(server, false);
     }
+}
+
+void gn_http_server_forget_conn(struct gn_http_server *server)
+{
+    count_closed(server);
     check_stop(server);
+}
+
+static void on_upgraded_closed(void *arg)
+{
+    struct gn_http_server *server = GN_CAST(struct gn_http_server, GN_HTTP_SERVER_MAGIC, arg);
+
+    gn_assert_loop_thread(server->loop);
+    server->n_upgraded--;
+    count_closed(server);
+    (void)free_if_unused(server);
+}
+
+void gn_http_server_count_upgraded(struct gn_http_server *server, struct gn_stream *stream)
+{
+    stream->on_closed = on_upgraded_closed;
+    stream->closed_arg = server;
+    server->n_upgraded++;
+    server->stats.connections++; /* its connection object is about to be uncounted */
 }
 
 void gn_http_server_forget_exchange(struct gn_http_server *server)
 {
-    if (server->is_orphaned && gn_list_is_empty(&server->exchanges)) {
-        server_free(server);
-        return;
+    if (!free_if_unused(server)) {
+        check_stop(server);
     }
-    check_stop(server);
 }
 
 /* ---- small services -------------------------------------------------------------- */

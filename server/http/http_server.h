@@ -26,7 +26,7 @@ struct gn_http_server_options {
 };
 
 struct gn_http_server_stats {
-    unsigned connections;   /* open now */
+    unsigned connections;   /* open now, upgraded ones included */
     unsigned exchanges;     /* being served now */
     uint64_t accepted;      /* connections, since the start */
     uint64_t requests;      /* since the start */
@@ -70,7 +70,10 @@ GN_LOOP_THREAD struct gn_http_server_stats gn_http_server_stats(
 GN_LOOP_THREAD const struct gn_http_limits *gn_http_server_limits(
         const struct gn_http_server *server);
 GN_LOOP_THREAD struct gn_loop *gn_http_server_loop(const struct gn_http_server *server);
-/** After its stop has completed, or with no connection open. */
+/**
+ * Closes what is open. What handlers still hold (exchanges, upgraded streams)
+ * stays valid until they let go of it.
+ */
 GN_LOOP_THREAD void gn_http_server_destroy(struct gn_http_server **server);
 
 #endif

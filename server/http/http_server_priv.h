@@ -8,6 +8,7 @@
 #include "server/http/http_server.h"
 #include "server/http/rbuf.h"
 #include "server/loop/timeout_list.h"
+#include "server/net/stream.h"
 #include "server/proto/http1_parser.h"
 #include "server/proto/http_date.h"
 
@@ -46,11 +47,12 @@ struct gn_http_server {
     struct gn_http_server_stats stats;
     struct gn_http_timeouts timeouts;
 
-    struct gn_list listeners; /* struct http_listener */
+    struct gn_list listeners; /* struct http_listener; their addresses live as long as we */
     struct gn_list conns;     /* struct gn_http1_conn, all */
     struct gn_list exchanges; /* struct gn_exchange_private, all in use */
     unsigned max_connections;
-    bool is_full; /* listeners rest because max_connections are open */
+    unsigned n_upgraded; /* streams given away and not yet closed; they count as connections */
+    bool is_full;        /* listeners rest because max_connections are open */
 
     /* memory that requests share instead of allocating */
     struct gn_rbuf_pool blocks;
@@ -68,7 +70,7 @@ struct gn_http_server {
     /* the stop */
     bool is_stopping;
     bool is_cut;      /* the deadline passed */
-    bool is_orphaned; /* destroyed while exchanges were still with their handlers */
+    bool is_orphaned; /* destroyed while exchanges or upgraded streams were still about */
     gn_deadline stop_deadline;
     struct gn_timer stop_timer;
     struct gn_defer stop_check;
@@ -83,6 +85,9 @@ struct gn_http_server {
 GN_LOOP_THREAD struct gn_slice gn_http_server_date(struct gn_http_server *server);
 /** A connection is about to be freed. */
 GN_LOOP_THREAD void gn_http_server_forget_conn(struct gn_http_server *server);
+/** A stream is given away: it counts as a connection until it is closed. */
+GN_LOOP_THREAD void gn_http_server_count_upgraded(
+        struct gn_http_server *server, struct gn_stream *stream);
 /** An exchange went back to the pool. */
 GN_LOOP_THREAD void gn_http_server_forget_exchange(struct gn_http_server *server);
 /**

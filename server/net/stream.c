@@ -13,17 +13,24 @@
 
 void gn_stream_destroy(struct gn_stream **s)
 {
+    void (*on_closed)(void *arg);
+    void *closed_arg;
     int fd;
 
     if (*s == NULL) {
         return;
     }
+    on_closed = (*s)->on_closed;
+    closed_arg = (*s)->closed_arg;
     fd = gn_io_fd(&(*s)->io);
     gn_io_fini(&(*s)->io);
     (*s)->ops->destroy(*s);
     *s = NULL;
     if (fd >= 0) {
         (void)close(fd);
+    }
+    if (on_closed != NULL) {
+        on_closed(closed_arg);
     }
 }
 

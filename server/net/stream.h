@@ -62,6 +62,8 @@ struct gn_stream {
     struct gn_io io; /* watched events are the owner's business, by gn_io_watch */
     gn_stream_fn on_ready;
     void *owner;
+    void (*on_closed)(void *arg); /* NULL, or who counts descriptors: told when it is closed */
+    void *closed_arg;
     bool is_tls;
 };
 

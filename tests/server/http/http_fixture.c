@@ -108,6 +108,7 @@ void http_fixture_connect(struct http_fixture *f)
             .u.in = {.sin_family = AF_INET,
                     .sin_port = htons(40000),
                     .sin_addr.s_addr = htonl(0xc0000201u)}};
+    static const struct gn_addr local = {.len = 0};
     struct gn_stream *stream;
 
     gn_assert_loop_thread(f->loop);
@@ -116,7 +117,7 @@ void http_fixture_connect(struct http_fixture *f)
     gn_mem_record_init(&f->record);
     f->stream = gn_mem_stream_create(f->loop, &f->record);
     stream = &f->stream->stream;
-    gn_http1_conn_start(f->server, &stream, &peer, NULL);
+    gn_http1_conn_start(f->server, &stream, &peer, &local);
     cr_assert_null(stream);
 }
 

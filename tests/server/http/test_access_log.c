@@ -80,7 +80,7 @@ Test(access_log, writes_a_line_per_exchange)
             "192.0.2.1 GET /x HTTP/1.1 201 4 first\n");
     http_fixture_feed(&f, "nonsense\r\n\r\n");
     gn_access_log_flush(f.access_log);
-    cr_assert_eq(strlen(content(path)), 2 * 38, "a head that nobody could read has no line");
+    cr_assert_not_null(strstr(content(path), "\n192.0.2.1 - 400 "), "%s", content(path));
     http_fixture_fini(&f);
     remove_all(path);
 }
