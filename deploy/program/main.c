@@ -14,6 +14,7 @@ static void limit_arenas(void)
 {
 #ifdef __GLIBC__
     if (getenv("MALLOC_ARENA_MAX") == NULL) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): main has not started a thread yet */
         (void)mallopt(M_ARENA_MAX, 2);
     }
 #endif

@@ -232,22 +232,23 @@ static bool is_option(const struct gn_option_table *table, const char *word)
 }
 
 /* The value of an option: what follows in the same word, else the next word. */
-static enum gn_err store_with(struct parser *p, const struct gn_option *option, const char *inline_)
+static enum gn_err store_with(
+        struct parser *p, const struct gn_option *option, const char *attached)
 {
     if (option->kind == GN_OPTION_FLAG) {
-        if (inline_ != NULL) {
+        if (attached != NULL) {
             return gn_error_set(p->err, GN_ERR_INVALID, 0, "--%s takes no value", option->name);
         }
         return store(p, option, NULL);
     }
-    if (inline_ == NULL) {
+    if (attached == NULL) {
         if (p->at == p->n_words || is_option(p->table, p->words[p->at])) {
             return gn_error_set(p->err, GN_ERR_INVALID, 0, "--%s needs a value: --%s %s",
                     option->name, option->name, option->value);
         }
-        inline_ = p->words[p->at++];
+        attached = p->words[p->at++];
     }
-    return store(p, option, inline_);
+    return store(p, option, attached);
 }
 
 static enum gn_err read_long(struct parser *p, const char *word)

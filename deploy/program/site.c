@@ -42,6 +42,7 @@ static enum gn_err set_environment(const struct gn_config *config, struct gn_err
         const char *text = config->env.items[i];
         const char *equals = strchr(text, '=');
         char *name = gn_xstrndup(text, (size_t)(equals - text));
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): start-up, before there are threads */
         int rc = setenv(name, equals + 1, 1);
 
         gn_free(name);
