@@ -33,10 +33,11 @@ static enum gn_err post_echo(struct gn_request *r)
 
 static enum gn_err echo(struct gn_websocket *ws, enum gn_ws_opcode kind, struct gn_slice data)
 {
-    return gn_ws_send(ws, kind, data);
+    return gn_ws_send_await(ws, kind, data, GN_NEVER);
 }
 
-static const struct gn_websocket_ops echo_ops = {.message = echo};
+/* The conformance cases send up to 16 MiB. */
+static const struct gn_websocket_ops echo_ops = {.message = echo, .message_bytes = 32 << 20};
 
 static enum gn_err setup(struct gn_application *app, void **state_out, struct gn_error *err)
 {

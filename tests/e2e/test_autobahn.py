@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""The Autobahn conformance cases, run by kosoku against a C echo handler."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from process import SLOW
+
+pytestmark = pytest.mark.ours
+
+FINE = {"OK", "INFORMATIONAL"}
+
+# Compression is not offered, so the cases about it have nothing to test.
+WITHOUT = ["12.*", "13.*"]
+
+
+@pytest.fixture(scope="module")
+def server(serve, base_dir):
+    path = Path(base_dir, "contrib", "bench", "gn_bench_module.so")
+    if not path.exists():
+        pytest.skip(f"{path} was not built")
+    return serve("--module", path)
+
+
+def run_cases(server, folder, *selection):
+    """Runs the selected cases; the name, the behaviour and the end of each."""
+    command = [Path(os.environ["GN_E2E_VENV"], "bin", "kosoku"), "-m", "fuzzingclient",
+               f"127.0.0.1:{server.port}/ws", "-p", "1", "-o", folder, *selection]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300 * SLOW)
+    (cases,) = json.loads(Path(folder, "index.json").read_text()).values()
+    assert cases, done.stdout + done.stderr
+    return {name: (case["behavior"], case["behaviorClose"]) for name, case in cases.items()}
+
+
+def test_every_case_is_handled_as_the_protocol_says(server, tmp_path):
+    exclude = [word for pattern in WITHOUT for word in ("-x", pattern)]
+    cases = run_cases(server, tmp_path, *exclude)
+    bad = {name: how for name, how in cases.items() if not set(how) <= FINE}
+    assert not bad
+    assert len(cases) > 290
+
+
+def test_the_server_is_alive_after_them(server):
+    assert server.alive()
