@@ -138,11 +138,30 @@ static const char *reason_of_name(struct gn_slice line, size_t name_len)
     return c == ' ' || c == '\t' ? "white space before the colon" : "invalid byte in a field name";
 }
 
-static enum gn_http1_result parse_field(struct gn_http1_parser *p, struct gn_slice line)
+static bool is_ows(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The value behind a colon, without the white space around it (RFC 9112 5.1). */
+static struct gn_slice value_between(const char *p, const char *end)
+{
+    while (p < end && is_ows(*p)) {
+        p++;
+    }
+    while (p < end && is_ows(end[-1])) {
+        end--;
+    }
+    return gn_slice_of(p, (size_t)(end - p));
+}
+
+/* One field line; `readable_end` is the end of what has arrived. */
+static enum gn_http1_result parse_field(
+        struct gn_http1_parser *p, struct gn_slice line, const char *readable_end)
 {
     struct gn_http1_head *head = p->head;
     const char *end = line.ptr + line.len;
-    const char *colon = p->scan->skip(line.ptr, end, &gn_scan_token);
+    const char *colon = p->scan->skip(line.ptr, readable_end, &gn_scan_token);
     size_t name_len = (size_t)(colon - line.ptr);
     struct gn_header *field;
     const char *reason;
@@ -155,7 +174,7 @@ static enum gn_http1_result parse_field(struct gn_http1_parser *p, struct gn_sli
     }
     field = &head->headers[head->n_headers++];
     field->name = gn_slice_of(line.ptr, name_len);
-    field->value = gn_slice_trim_ows(gn_slice_skip(line, name_len + 1));
+    field->value = value_between(colon + 1, end);
     field->id = (uint16_t)gn_header_lookup(field->name);
     field->flags = 0;
     reason = gn_http1_note_field(head, &p->seen, field);
@@ -205,13 +224,13 @@ static enum gn_http1_result parse_fields(struct gn_http1_parser *p, struct gn_sl
 
     for (;;) {
         r = find_line(p, bytes, &line);
-        if (r != GN_HTTP1_DONE) {
+        if (GN_UNLIKELY(r != GN_HTTP1_DONE)) {
             return r;
         }
         if (line.len == 0) {
             break;
         }
-        r = parse_field(p, line);
+        r = parse_field(p, line, bytes.ptr + bytes.len);
         if (r != GN_HTTP1_DONE) {
             return r;
         }

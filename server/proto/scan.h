@@ -26,6 +26,7 @@ struct gn_byte_set {
 extern const struct gn_byte_set gn_scan_token; /* tchar, RFC 9110 5.6.2 */
 extern const struct gn_byte_set gn_scan_path;  /* of a request target, see scan.c */
 extern const struct gn_byte_set gn_scan_query;
+extern const struct gn_byte_set gn_scan_host; /* of a reg-name, '%' aside */
 
 struct gn_scan {
     const char *name; /* "scalar", "sse4.2", "avx2" */

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "server/base/ascii.h"
+#include "server/proto/scan.h"
 
 /*
  * Everything here walks its input once. A file path is built segment by
@@ -156,17 +157,13 @@ bool gn_query_next(struct gn_slice *rest, struct gn_slice *name_out, struct gn_s
  * that were folded together do. */
 static bool is_reg_name(struct gn_slice s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
+    size_t i = gn_scan_skip(s, &gn_scan_host);
 
-        if (is_unreserved(c) || (c != '\0' && strchr("!$&'()*+;=", c) != NULL)) {
-            continue;
-        }
-        if (c != '%' || !is_escape(s, i)) {
-            return false;
-        }
+    while (i < s.len && s.ptr[i] == '%' && is_escape(s, i)) {
+        i += 3;
+        i += gn_scan_skip(gn_slice_skip(s, i), &gn_scan_host);
     }
-    return s.len > 0;
+    return s.len > 0 && i == s.len;
 }
 
 static bool is_ipv6(struct gn_slice s)

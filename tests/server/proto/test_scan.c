@@ -73,7 +73,8 @@ Test(scan, plain_control_search_is_right)
 
 Test(scan, variants_skip_the_same_set)
 {
-    static const struct gn_byte_set *const sets[] = {&gn_scan_token, &gn_scan_path, &gn_scan_query};
+    static const struct gn_byte_set *const sets[] = {
+            &gn_scan_token, &gn_scan_path, &gn_scan_query, &gn_scan_host};
     char *page_end = end_of_page();
 
     for (unsigned v = 0; gn_scan_variant(v) != NULL; v++) {
@@ -82,7 +83,7 @@ Test(scan, variants_skip_the_same_set)
 
             memset(p, 'x', n);
             for (size_t i = 0; i < n * 256; i++) {
-                const struct gn_byte_set *set = sets[i % 3];
+                const struct gn_byte_set *set = sets[i / 256 % 4];
 
                 p[i / 256] = (char)i;
                 cr_assert_eq(gn_scan_variant(v)->skip(p, page_end, set),
@@ -114,6 +115,16 @@ Test(scan, target_sets_hold_what_uris_and_browsers_use)
         cr_assert_eq(gn_byte_set_has(&gn_scan_path, (char)c), in_both || is_alnum, "%d", c);
         cr_assert_eq(
                 gn_byte_set_has(&gn_scan_query, (char)c), in_both || in_query || is_alnum, "%d", c);
+    }
+}
+
+Test(scan, host_set_is_reg_name_without_escapes)
+{
+    for (int c = 0; c < 256; c++) {
+        bool is_alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool is_other = c != 0 && strchr("-._~!$&'()*+;=", c) != NULL;
+
+        cr_assert_eq(gn_byte_set_has(&gn_scan_host, (char)c), is_alnum || is_other, "%d", c);
     }
 }
 
