@@ -104,7 +104,7 @@ static void close_file(struct gn_access_log *log)
     log->fd = -1;
 }
 
-/* ---- writing ----------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static bool can_write(const struct gn_access_log *log)
 {
@@ -207,7 +207,7 @@ void gn_access_log_destroy(struct gn_access_log **log_ptr)
     *log_ptr = NULL;
 }
 
-/* ---- lines --------------------------------------------------------------------------- */
+/* ---- lines -------------------------------------------------------------- */
 
 /** "[21/Nov/2026:05:24:29 +0000]", made once a second. No locale: months are English. */
 static void update_time(struct gn_access_log *log)

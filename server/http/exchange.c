@@ -93,7 +93,7 @@ static void decide_keep_alive(struct gn_exchange_private *p)
     }
 }
 
-/* ---- whole responses ------------------------------------------------------ */
+/* ---- whole responses ---------------------------------------------------- */
 
 GN_LOOP_THREAD static struct gn_http1_response to_proto(
         struct gn_exchange_private *p, const struct gn_response *r, uint64_t body_length)
@@ -210,7 +210,7 @@ void gn_exchange_reply_error(struct gn_exchange *ex, int status, struct gn_slice
     finish(p);
 }
 
-/* ---- responses in parts --------------------------------------------------- */
+/* ---- responses in parts ------------------------------------------------- */
 
 enum gn_err gn_exchange_start(
         struct gn_exchange *ex, const struct gn_response *head, uint64_t body_length)
@@ -382,7 +382,7 @@ void gn_exchange_send_continue(struct gn_exchange *ex)
     note_output(c);
 }
 
-/* ---- serialised responses --------------------------------------------------- */
+/* ---- serialised responses ----------------------------------------------- */
 
 enum gn_err gn_exchange_send(struct gn_exchange *ex, struct gn_bufq *bytes)
 {
@@ -412,7 +412,7 @@ void gn_exchange_finish_sent(struct gn_exchange *ex, const struct gn_http1_write
     finish(p);
 }
 
-/* ---- streamed request bodies -------------------------------------------------- */
+/* ---- streamed request bodies -------------------------------------------- */
 
 void gn_exchange_take_body(struct gn_exchange *ex, struct gn_bufq *into, bool *ended_out)
 {
@@ -429,7 +429,7 @@ void gn_exchange_take_body(struct gn_exchange *ex, struct gn_bufq *into, bool *e
     }
 }
 
-/* ---- upgrade -------------------------------------------------------------------- */
+/* ---- upgrade ------------------------------------------------------------ */
 
 void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers,
         unsigned n_headers, gn_upgrade_fn fn, void *arg)
@@ -471,7 +471,7 @@ void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers
     }
 }
 
-/* ---- facts ------------------------------------------------------------------------ */
+/* ---- facts -------------------------------------------------------------- */
 
 bool gn_exchange_is_connected(const struct gn_exchange *ex)
 {

@@ -94,7 +94,7 @@ struct gn_response {
  */
 GN_LOOP_THREAD void gn_exchange_delegate(struct gn_exchange *ex, struct gn_handler *to);
 
-/* ---- structured ---------------------------------------------------------- */
+/* ---- structured --------------------------------------------------------- */
 
 /**
  * Sends a whole response and finishes. A response that breaks the protocol's
@@ -129,7 +129,7 @@ GN_LOOP_THREAD void gn_exchange_abort(struct gn_exchange *ex);
 /** 100 (Continue) if the client waits for it and nothing was sent; idempotent. */
 GN_LOOP_THREAD void gn_exchange_send_continue(struct gn_exchange *ex);
 
-/* ---- serialised ---------------------------------------------------------- */
+/* ---- serialised --------------------------------------------------------- */
 
 /** Queues wire bytes, head included; takes them. Returns as gn_exchange_write. */
 GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_exchange_send(
@@ -138,7 +138,7 @@ GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_exchange_send(
 GN_LOOP_THREAD void gn_exchange_finish_sent(
         struct gn_exchange *ex, const struct gn_http1_writer *writer);
 
-/* ---- streamed request bodies ---------------------------------------------- */
+/* ---- streamed request bodies -------------------------------------------- */
 
 /**
  * Moves what has arrived to `into`; `*ended_out` when that was the last. Reading
@@ -150,7 +150,7 @@ GN_LOOP_THREAD void gn_exchange_finish_sent(
 GN_LOOP_THREAD void gn_exchange_take_body(
         struct gn_exchange *ex, struct gn_bufq *into, bool *ended_out);
 
-/* ---- upgrade -------------------------------------------------------------- */
+/* ---- upgrade ------------------------------------------------------------ */
 
 /**
  * Receives the stream once the 101 is queued. `*stream` is the callee's to take
@@ -169,7 +169,7 @@ typedef void (*gn_upgrade_fn)(
 GN_LOOP_THREAD void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers,
         unsigned n_headers, gn_upgrade_fn fn, void *arg);
 
-/* ---- facts ---------------------------------------------------------------- */
+/* ---- facts -------------------------------------------------------------- */
 
 /** False once the client has gone; output is then dropped. */
 GN_LOOP_THREAD bool gn_exchange_is_connected(const struct gn_exchange *ex);

@@ -32,7 +32,7 @@ static void check_invariants(const struct gn_http1_conn *c)
     gn_assert((c->exchange != NULL) == step_has_exchange(c->step));
 }
 
-/* ---- deadlines ----------------------------------------------------------- */
+/* ---- deadlines ---------------------------------------------------------- */
 
 /** What the reading side waits for while parked. */
 GN_LOOP_THREAD static enum gn_read_wait wanted_wait(const struct gn_http1_conn *c)
@@ -157,7 +157,7 @@ void gn_http1_conn_init_timeouts(struct gn_http_server *server)
     gn_timeout_list_init(&t->linger, server->loop, l->linger_ms, on_silent_end);
 }
 
-/* ---- the dispatcher ------------------------------------------------------ */
+/* ---- the dispatcher ----------------------------------------------------- */
 
 void gn_http1_conn_watch(struct gn_http1_conn *c)
 {
@@ -262,7 +262,7 @@ static void on_ready(struct gn_stream *stream, unsigned events)
     gn_http1_conn_run(c);
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
         const struct gn_addr *peer, const struct gn_addr *local)

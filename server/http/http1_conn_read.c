@@ -149,7 +149,7 @@ void gn_http1_conn_read(struct gn_http1_conn *c)
     } while (got_bytes && gn_stream_has_pending(c->stream) && gn_http1_conn_wants_read(c));
 }
 
-/* ---- content ------------------------------------------------------------- */
+/* ---- content ------------------------------------------------------------ */
 
 /** Content goes to the exchange's body, to the handler's queue, or nowhere. */
 GN_LOOP_THREAD static enum gn_err keep_content(struct gn_http1_conn *c, struct gn_slice data)

@@ -16,7 +16,7 @@
  * sent, and what still arrives is dropped until the client has read the answer.
  */
 
-/* ---- errors of the client's ----------------------------------------------- */
+/* ---- errors of the client's --------------------------------------------- */
 
 static enum gn_notice_kind notice_of(int status)
 {
@@ -134,7 +134,7 @@ GN_LOOP_THREAD static enum gn_step_result fail_body(struct gn_http1_conn *c, enu
     return GN_STEP_MORE;
 }
 
-/* ---- idle ------------------------------------------------------------------ */
+/* ---- idle --------------------------------------------------------------- */
 
 static enum gn_step_result step_idle(struct gn_http1_conn *c)
 {
@@ -156,7 +156,7 @@ static enum gn_step_result step_idle(struct gn_http1_conn *c)
     return GN_STEP_PARKED;
 }
 
-/* ---- head ------------------------------------------------------------------ */
+/* ---- head --------------------------------------------------------------- */
 
 GN_LOOP_THREAD static void ask_for_body(struct gn_http1_conn *c)
 {
@@ -226,7 +226,7 @@ static enum gn_step_result step_head(struct gn_http1_conn *c)
     return GN_STEP_MORE;
 }
 
-/* ---- content ---------------------------------------------------------------- */
+/* ---- content ------------------------------------------------------------ */
 
 /** Feeds what is there. GN_ERR_EOF: the client ended in the middle; GN_ERR_TIMEOUT: too slow. */
 GN_LOOP_THREAD static enum gn_err pump_body(struct gn_http1_conn *c)
@@ -280,7 +280,7 @@ static enum gn_step_result step_body(struct gn_http1_conn *c)
     return GN_STEP_MORE;
 }
 
-/* ---- serving ----------------------------------------------------------------- */
+/* ---- serving ------------------------------------------------------------ */
 
 /** A body without length or chunks: only a reset tells that it is not complete. */
 static bool is_ended_by_close(const struct gn_http1_writer *w)
@@ -356,7 +356,7 @@ static enum gn_step_result step_serve(struct gn_http1_conn *c)
     return GN_STEP_PARKED;
 }
 
-/* ---- after the answer ---------------------------------------------------------- */
+/* ---- after the answer --------------------------------------------------- */
 
 static enum gn_step_result step_drain(struct gn_http1_conn *c)
 {

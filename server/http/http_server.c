@@ -35,7 +35,7 @@ struct http_listener {
 
 static const struct gn_addr unknown_addr = {.len = 0};
 
-/* ---- accepting ------------------------------------------------------------ */
+/* ---- accepting ---------------------------------------------------------- */
 
 static unsigned max_connections(const struct gn_http_limits *limits)
 {
@@ -123,7 +123,7 @@ void gn_http_server_add_connection(
     start_connection(server, fd, peer, &unknown_addr);
 }
 
-/* ---- life ------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static void on_stop_check(struct gn_defer *defer);
 static void on_stop_deadline(struct gn_timer *timer);
@@ -231,7 +231,7 @@ void gn_http_server_destroy(struct gn_http_server **server_ptr)
     (void)free_if_unused(server);
 }
 
-/* ---- the stop ------------------------------------------------------------------ */
+/* ---- the stop ----------------------------------------------------------- */
 
 static bool is_over(const struct gn_http_server *server)
 {
@@ -378,7 +378,7 @@ void gn_http_server_forget_exchange(struct gn_http_server *server)
     }
 }
 
-/* ---- small services -------------------------------------------------------------- */
+/* ---- small services ----------------------------------------------------- */
 
 struct gn_slice gn_http_server_date(struct gn_http_server *server)
 {

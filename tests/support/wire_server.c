@@ -73,7 +73,7 @@ static uint64_t number_after(struct gn_slice path, size_t prefix_len)
                                                                                          : 0;
 }
 
-/* ---- the echo ------------------------------------------------------------------- */
+/* ---- the echo ----------------------------------------------------------- */
 
 static void put(struct gn_buf *out, struct gn_slice text)
 {
@@ -155,7 +155,7 @@ GN_LOOP_THREAD static void serve_echo(struct gn_exchange *ex)
     gn_buf_fini(&json);
 }
 
-/* ---- other behaviours ------------------------------------------------------------ */
+/* ---- other behaviours --------------------------------------------------- */
 
 static void on_slow_end(struct gn_timer *timer)
 {
@@ -255,7 +255,7 @@ GN_LOOP_THREAD static void take_streamed(struct gn_exchange *ex)
     }
 }
 
-/* ---- a raw echo behind 101 --------------------------------------------------------- */
+/* ---- a raw echo behind 101 ---------------------------------------------- */
 
 struct raw {
     struct gn_stream *stream;
@@ -323,7 +323,7 @@ GN_LOOP_THREAD static void serve_upgrade(struct gn_exchange *ex)
     }
 }
 
-/* ---- the handler ---------------------------------------------------------------------- */
+/* ---- the handler -------------------------------------------------------- */
 
 static bool has_prefix(const struct gn_exchange *ex, const char *prefix)
 {
@@ -414,7 +414,7 @@ static const struct gn_handler_ops ops = {
         .cancel = on_cancel,
 };
 
-/* ---- the program ------------------------------------------------------------------------ */
+/* ---- the program -------------------------------------------------------- */
 
 struct program {
     struct gn_loop *loop;

@@ -30,7 +30,7 @@ static void setup(struct http_fixture *f, http_fixture_fn serve)
     http_fixture_start(f);
 }
 
-/* ---- what a handler sees --------------------------------------------------------------- */
+/* ---- what a handler sees ------------------------------------------------ */
 
 static void check_request(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -64,7 +64,7 @@ Test(exchange, shows_the_request_to_its_handler)
     http_fixture_fini(&f);
 }
 
-/* ---- whole responses ----------------------------------------------------------------------- */
+/* ---- whole responses ---------------------------------------------------- */
 
 static void reply_with_bad_header(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -143,8 +143,7 @@ Test(exchange, a_reply_outside_the_dispatcher_leaves_at_once)
     http_fixture_fini(&f);
 }
 
-/* ---- responses in parts -----------------------------------------------------------------------
- */
+/* ---- responses in parts ------------------------------------------------- */
 
 static enum gn_err write_text(struct gn_exchange *ex, const char *text)
 {
@@ -311,8 +310,7 @@ Test(exchange, output_to_nobody_is_dropped_and_says_so)
     http_fixture_fini(&f);
 }
 
-/* ---- serialised responses
- * ------------------------------------------------------------------------ */
+/* ---- serialised responses ----------------------------------------------- */
 
 Test(exchange, serialised_bytes_pass_unchanged)
 {
@@ -342,8 +340,7 @@ Test(exchange, serialised_bytes_pass_unchanged)
     http_fixture_fini(&f);
 }
 
-/* ---- streamed request bodies
- * ------------------------------------------------------------------------ */
+/* ---- streamed request bodies -------------------------------------------- */
 
 static void stream_it(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -413,8 +410,7 @@ Test(exchange, a_streamed_body_that_breaks_off_is_a_cancel)
     http_fixture_fini(&f);
 }
 
-/* ---- early answers
- * -------------------------------------------------------------------------------------- */
+/* ---- early answers ------------------------------------------------------ */
 
 static void reply_early(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -439,8 +435,7 @@ Test(exchange, an_answer_at_the_head_is_never_served_and_the_body_is_no_request)
     http_fixture_fini(&f);
 }
 
-/* ---- delegation
- * ------------------------------------------------------------------------------------------- */
+/* ---- delegation --------------------------------------------------------- */
 
 struct other {
     struct gn_handler handler;
@@ -513,9 +508,7 @@ Test(exchange, is_handed_on_when_it_is_served)
     check_delegation(false);
 }
 
-/* ---- upgrades
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- upgrades ----------------------------------------------------------- */
 
 struct upgraded {
     struct gn_stream *stream;
@@ -580,9 +573,25 @@ Test(exchange, gives_its_stream_away_later)
     check_upgrade(false);
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------------
- */
+Test(exchange, an_upgrade_before_its_content_was_read_is_refused)
+{
+    struct upgraded u = {.stream = NULL};
+    struct http_fixture f;
+
+    gn_log_set_sink(quiet, NULL);
+    http_fixture_init(&f);
+    f.begin = upgrade;
+    f.data = &u;
+    http_fixture_start(&f);
+    http_fixture_feed(&f,
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n"
+            "Content-Length: 5\r\n\r\n");
+    cr_assert_null(u.stream);
+    cr_assert(has(&f, "HTTP/1.1 400 "));
+    http_fixture_fini(&f);
+}
+
+/* ---- the table ---------------------------------------------------------- */
 
 Test(exchange, every_error_has_a_status)
 {

@@ -64,7 +64,7 @@ Test(http1_conn, pipelined_answers_leave_in_one_write)
     http_fixture_fini(&f);
 }
 
-/* ---- every way to cut ------------------------------------------------------------- */
+/* ---- every way to cut --------------------------------------------------- */
 
 static void serve_length(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -143,7 +143,7 @@ Test(http1_conn, a_head_larger_than_a_block_keeps_its_slices)
     http_fixture_fini(&f);
 }
 
-/* ---- clients that leave -------------------------------------------------------------- */
+/* ---- clients that leave ------------------------------------------------- */
 
 Test(http1_conn, a_client_that_vanishes_cancels_once_and_the_handler_ends_it)
 {
@@ -215,7 +215,7 @@ Test(http1_conn, fin_is_no_cancel_and_everything_pipelined_is_answered)
     http_fixture_fini(&f);
 }
 
-/* ---- slow readers --------------------------------------------------------------------- */
+/* ---- slow readers ------------------------------------------------------- */
 
 static void serve_parts(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -310,7 +310,7 @@ Test(http1_conn, reading_ahead_while_serving_is_bounded)
     http_fixture_fini(&f);
 }
 
-/* ---- streams that fail ------------------------------------------------------------------- */
+/* ---- streams that fail -------------------------------------------------- */
 
 static void serve_by_path(struct http_fixture *f, struct gn_exchange *ex)
 {
@@ -374,7 +374,7 @@ Test(http1_conn, whichever_call_fails_nothing_is_left)
     cr_assert(n > 15, "the scenario has only %u calls", n);
 }
 
-/* ---- deadlines ----------------------------------------------------------------------------- */
+/* ---- deadlines ---------------------------------------------------------- */
 
 static void on_tick(struct gn_timer *timer)
 {

@@ -237,6 +237,46 @@ Test(http_server, stops_accepting_at_its_cap_and_resumes)
     http_fixture_fini(&f);
 }
 
+Test(http_server, an_exchange_may_look_at_its_address_after_the_listener_closed)
+{
+    const struct gn_listener_options options = {.unix_mode = -1};
+    struct gn_listener *listener;
+    struct gn_addr addr;
+    struct http_fixture f;
+    struct stop stop;
+    uint16_t port;
+    int client;
+
+    http_fixture_init(&f);
+    f.serve = http_fixture_hold;
+    http_fixture_start(&f);
+    gn_assert_loop_thread(f.loop);
+    cr_assert_eq(gn_addr_parse(GN_LIT("127.0.0.1:0"), &addr, NULL), GN_OK);
+    cr_assert_eq(gn_listener_open(&addr, &options, &listener, NULL), GN_OK);
+    addr = *gn_listener_addr(listener);
+    port = gn_addr_port(&addr);
+    gn_http_server_add_listener(f.server, &listener);
+    client = dial(&addr);
+    for (int i = 0; i < 1000 && gn_http_server_stats(f.server).connections < 2; i++) {
+        http_fixture_turn(&f);
+    }
+    cr_assert_eq(write(client, GET, sizeof(GET) - 1), (ssize_t)sizeof(GET) - 1);
+    for (int i = 0; i < 1000 && f.n_held == 0; i++) {
+        http_fixture_turn(&f);
+    }
+    cr_assert_eq(f.n_held, 1);
+    stop_in(&f, 10000, &stop);
+    http_fixture_turn(&f);
+    cr_assert_eq(gn_addr_port(f.held[0]->local), port);
+    http_fixture_reply(f.held[0], "ok");
+    (void)close(client);
+    for (int i = 0; i < 1000 && stop.n_calls == 0; i++) {
+        http_fixture_turn(&f);
+    }
+    cr_assert_eq(stop.n_calls, 1);
+    http_fixture_fini(&f);
+}
+
 Test(http_server, two_live_in_one_loop)
 {
     struct http_fixture f;
