@@ -131,6 +131,10 @@ static void on_body_late(struct gn_timeout *timeout)
     struct gn_http1_conn *c = conn_of_read_time(timeout);
 
     gn_assert_loop_thread(c->server->loop);
+    if (c->step == GN_STEP_DRAIN) {
+        gn_http1_conn_destroy(c, GN_ERR_TIMEOUT); /* it was answered already */
+        return;
+    }
     gn_http1_conn_fail(c, 408, GN_ERR_TIMEOUT, "the body took too long");
     gn_http1_conn_run(c);
 }
