@@ -4,7 +4,6 @@
 import base64
 import os
 import re
-import select
 import socket
 import subprocess
 import threading
@@ -158,8 +157,7 @@ def _opened(port, opening, answer_has):
     sock.sendall(opening)
     seen = b""
     while answer_has not in seen:
-        readable, _, _ = select.select([sock], [], [], 10)
-        data = sock.recv(65536) if readable else b""
+        data = sock.recv(65536)
         if not data:
             raise RuntimeError(f"no answer: {seen[:200]!r}")
         seen += data
