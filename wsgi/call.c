@@ -326,6 +326,31 @@ GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_e
     call_recycle(call);
 }
 
+GN_LOOP_THREAD static void log_timeout(
+        const struct gn_wsgi_call *call, const struct gn_exchange *ex, gn_deadline now)
+{
+    char peer[GN_ADDR_TEXT_BYTES];
+    gn_deadline started = call->py.started_at;
+
+    gn_addr_format(&ex->peer, peer);
+    gn_log_error("no answer within the timeout: " GN_SLICE_FMT " " GN_SLICE_FMT
+                 " from %s, queued %lld ms, running for %lld ms",
+            GN_SLICE_ARG(ex->head->method_name), GN_SLICE_ARG(ex->head->target), peer,
+            (long long)((started - call->py.queued_at) / GN_NS_PER_MS),
+            (long long)((now - started) / GN_NS_PER_MS));
+}
+
+/** What the client is told when the call is not waited for. */
+GN_LOOP_THREAD static void end_parted(struct gn_wsgi_call *call, struct gn_exchange *ex)
+{
+    if (call->loop.parting_status != 0) {
+        log_timeout(call, ex, gn_loop_now(call->container->loop));
+        gn_exchange_reply_error(ex, call->loop.parting_status, GN_LIT(""));
+    } else {
+        gn_exchange_abort(ex);
+    }
+}
+
 static void on_done(struct gn_pycall *py)
 {
     struct gn_wsgi_call *call = call_of(py);
@@ -353,28 +378,14 @@ static void on_done(struct gn_pycall *py)
     case GN_WSGI_FAILED:
         deliver_failed(call, ex);
         break;
-    case GN_WSGI_DROPPED:
-        gn_exchange_abort(ex);
+    case GN_WSGI_DROPPED: /* it stopped between our word and the parting */
+        end_parted(call, ex);
         call_recycle(call);
         break;
     }
 }
 
 /* ---- parting ----------------------------------------------------------------------- */
-
-GN_LOOP_THREAD static void log_timeout(
-        const struct gn_wsgi_call *call, const struct gn_exchange *ex, gn_deadline now)
-{
-    char peer[GN_ADDR_TEXT_BYTES];
-    gn_deadline started = call->py.started_at;
-
-    gn_addr_format(&ex->peer, peer);
-    gn_log_error("no answer within the timeout: " GN_SLICE_FMT " " GN_SLICE_FMT
-                 " from %s, queued %lld ms, running for %lld ms",
-            GN_SLICE_ARG(ex->head->method_name), GN_SLICE_ARG(ex->head->target), peer,
-            (long long)((started - call->py.queued_at) / GN_NS_PER_MS),
-            (long long)((now - started) / GN_NS_PER_MS));
-}
 
 /** Ends the exchange while the worker goes on; it no longer looks at it. */
 GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
@@ -387,12 +398,7 @@ GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
     call->container->loop_side.stats.orphans++;
     ex->handler_data = NULL;
     ex->times.started = call->py.started_at;
-    if (call->loop.parting_status != 0) {
-        log_timeout(call, ex, gn_loop_now(call->container->loop));
-        gn_exchange_reply_error(ex, call->loop.parting_status, GN_LIT(""));
-    } else {
-        gn_exchange_abort(ex);
-    }
+    end_parted(call, ex);
 }
 
 GN_LOOP_THREAD static void part_or_retry(struct gn_wsgi_call *call)

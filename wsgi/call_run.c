@@ -112,7 +112,7 @@ void gn_wsgi_run_init(struct gn_wsgi_call *call)
     call->worker.sink = (struct gn_wsgi_sink){
             .send = sink_send, .lend = sink_lend, .release = sink_release, .arg = call};
     gn_wsgi_response_init(&call->worker.response, &call->worker.sink);
-    call->worker.response.headers.known = &call->container->python.known_names;
+    call->worker.response.headers.known = &call->container->python.known;
     call->worker.start.response = &call->worker.response;
 }
 

@@ -258,7 +258,7 @@ GN_NEEDS_GIL static void drop_python(struct gn_wsgi_container *c)
         Py_CLEAR(c->mounts[i].application);
     }
     gn_wsgi_environ_fini(&c->python.environ);
-    gn_wsgi_known_names_fini(&c->python.known_names);
+    gn_wsgi_known_fini(&c->python.known);
     Py_CLEAR(c->python.errors);
     Py_CLEAR(c->python.close_name);
     Py_CLEAR(c->python.bound_type);

@@ -47,7 +47,7 @@ struct gn_wsgi_container {
         PyObject *errors;
         PyObject *close_name; /* "close" */
         struct gn_wsgi_environ environ;
-        struct gn_wsgi_known_names known_names;
+        struct gn_wsgi_known known;
         struct gn_http_date_cache date;
         gn_deadline date_read_at; /* monotonic: when `date` was last compared with the clock */
         uint64_t warned_ids[2];   /* bits of hop-by-hop headers a warning was logged for */

@@ -73,24 +73,24 @@ GN_NEEDS_GIL static int check_name(PyObject *name, struct gn_header *item)
 
 /** The same, or what was found when this very object was checked before. */
 GN_NEEDS_GIL static int take_name(
-        struct gn_wsgi_known_names *known, PyObject *name, struct gn_header *item)
+        struct gn_wsgi_known *known, PyObject *name, struct gn_header *item)
 {
-    size_t at = ((uintptr_t)name >> 4 ^ (uintptr_t)name >> 10) & (GN_WSGI_KNOWN_NAMES - 1);
+    size_t at = gn_wsgi_known_slot(name, GN_WSGI_KNOWN_NAMES);
 
     if (known == NULL) {
         return check_name(name, item);
     }
-    if (GN_LIKELY(known->slots[at].name == name)) {
+    if (GN_LIKELY(known->names[at].name == name)) {
         item->name = gn_slice_of(
                 (const char *)PyUnicode_1BYTE_DATA(name), (size_t)PyUnicode_GET_LENGTH(name));
-        item->id = known->slots[at].id;
+        item->id = known->names[at].id;
         return 0;
     }
     if (check_name(name, item) != 0) {
         return -1;
     }
-    known->slots[at].id = item->id;
-    Py_XSETREF(known->slots[at].name, Py_NewRef(name));
+    known->names[at].id = item->id;
+    Py_XSETREF(known->names[at].name, Py_NewRef(name));
     return 0;
 }
 
@@ -161,10 +161,13 @@ void gn_wsgi_headers_clear(struct gn_wsgi_headers *headers)
     headers->has_length = false;
 }
 
-void gn_wsgi_known_names_fini(struct gn_wsgi_known_names *known)
+void gn_wsgi_known_fini(struct gn_wsgi_known *known)
 {
     for (unsigned i = 0; i < GN_WSGI_KNOWN_NAMES; i++) {
-        Py_CLEAR(known->slots[i].name);
+        Py_CLEAR(known->names[i].name);
+    }
+    for (unsigned i = 0; i < GN_WSGI_KNOWN_STATUSES; i++) {
+        Py_CLEAR(known->statuses[i].text);
     }
 }
 

@@ -21,21 +21,34 @@
 
 enum { GN_WSGI_HEADERS_MAX = 1000 };
 
-enum { GN_WSGI_KNOWN_NAMES = 64 }; /* a power of two */
+enum {
+    GN_WSGI_KNOWN_NAMES = 64, /* powers of two */
+    GN_WSGI_KNOWN_STATUSES = 16,
+};
 
 /**
- * Header names seen before, by the identity of the string: in an application
- * they are constants, so their checks need to be made only once. Shared by the
- * calls of a container. Zeroed is empty.
+ * Header names and statuses seen before, by the identity of the string: in an
+ * application they are constants, so their checks need to be made only once.
+ * Shared by the calls of a container. Zeroed is empty.
  */
-struct gn_wsgi_known_names {
+struct gn_wsgi_known {
     struct {
         PyObject *name; /* held */
         uint16_t id;
-    } slots[GN_WSGI_KNOWN_NAMES];
+    } names[GN_WSGI_KNOWN_NAMES];
+    struct {
+        PyObject *text; /* held */
+        int code;
+    } statuses[GN_WSGI_KNOWN_STATUSES];
 };
 
-GN_NEEDS_GIL void gn_wsgi_known_names_fini(struct gn_wsgi_known_names *known);
+GN_NEEDS_GIL void gn_wsgi_known_fini(struct gn_wsgi_known *known);
+
+/** Where an object belongs in a table of `n` slots, a power of two. */
+static inline size_t gn_wsgi_known_slot(const PyObject *object, size_t n)
+{
+    return ((uintptr_t)object >> 4 ^ (uintptr_t)object >> 10) & (n - 1);
+}
 
 /** Zeroed is empty and ready. */
 struct gn_wsgi_headers {
@@ -44,8 +57,8 @@ struct gn_wsgi_headers {
     unsigned n;
     unsigned capacity;
     bool has_length;
-    uint64_t length;                   /* valid when has_length: of the Content-Length among them */
-    struct gn_wsgi_known_names *known; /* borrowed; NULL: none */
+    uint64_t length;             /* valid when has_length: of the Content-Length among them */
+    struct gn_wsgi_known *known; /* borrowed; NULL: none */
 };
 
 /**

@@ -24,7 +24,7 @@
  */
 
 #define BYTES_LIMIT (1024 * 1024) /* response head and small bodies */
-#define BYTES_KEPT (64 * 1024)    /* of that memory stays for the next request */
+#define BYTES_KEPT (16 * 1024)    /* of that memory stays for the next request */
 #define LEND_MIN_BYTES 8192
 
 void gn_wsgi_response_init(struct gn_wsgi_response *r, const struct gn_wsgi_sink *sink)

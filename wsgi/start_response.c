@@ -22,8 +22,8 @@
  * exc_info is not kept, so no reference cycle with the frame arises.
  */
 
-/** "200 OK" to a number and a phrase (RFC 9112 4); "200" alone gets the standard phrase. */
-GN_NEEDS_GIL static int parse_status(struct gn_wsgi_response *r, PyObject *status)
+/** "200 OK" to its number (RFC 9112 4); "200" alone is taken too. -1 raised. */
+GN_NEEDS_GIL static int status_code(PyObject *status)
 {
     struct gn_slice text;
     int code = 0;
@@ -43,8 +43,39 @@ GN_NEEDS_GIL static int parse_status(struct gn_wsgi_response *r, PyObject *statu
         PyErr_Format(PyExc_ValueError, "invalid control character in status %R", status);
         return -1;
     }
+    return code;
+}
+
+/** The same, or what was found when this very object was looked at before. */
+GN_NEEDS_GIL static int known_status_code(struct gn_wsgi_known *known, PyObject *status)
+{
+    size_t at = gn_wsgi_known_slot(status, GN_WSGI_KNOWN_STATUSES);
+    int code;
+
+    if (known == NULL) {
+        return status_code(status);
+    }
+    if (known->statuses[at].text != status) {
+        code = status_code(status);
+        if (code < 0) {
+            return -1;
+        }
+        known->statuses[at].code = code;
+        Py_XSETREF(known->statuses[at].text, Py_NewRef(status));
+    }
+    return known->statuses[at].code;
+}
+
+GN_NEEDS_GIL static int take_status(struct gn_wsgi_response *r, PyObject *status)
+{
+    int code = known_status_code(r->headers.known, status);
+    struct gn_slice text;
+
+    if (code < 0 || gn_wsgi_latin1(status, "status", &text) != 0) {
+        return -1;
+    }
     r->status = code;
-    r->reason = gn_slice_skip(text, 4);
+    r->reason = gn_slice_skip(text, 4); /* empty: the standard phrase */
     return 0;
 }
 
@@ -112,7 +143,7 @@ static PyObject *start_response(
         return NULL;
     }
     r->stage = GN_WSGI_NONE;
-    if (parse_status(r, args[0]) != 0 || gn_wsgi_headers_set(&r->headers, args[1]) != 0) {
+    if (take_status(r, args[0]) != 0 || gn_wsgi_headers_set(&r->headers, args[1]) != 0) {
         return NULL;
     }
     Py_XSETREF(r->status_text, Py_NewRef(args[0]));

@@ -67,11 +67,11 @@ Test(call, lets_go_when_the_client_has_left)
 {
     struct served_setup setup =
             served_usual(TRACKED "import itertools\n"
-                          "def app(environ, start_response):\n"
-                          "    start_response('200 OK', TEXT)\n"
-                          "    notes['gone'] = environ['gustnado.client_disconnected']\n"
-                          "    notes['start'] = notes['gone']()\n"
-                          "    return Tracked(itertools.repeat(b'x' * 1000))\n");
+                                 "def app(environ, start_response):\n"
+                                 "    start_response('200 OK', TEXT)\n"
+                                 "    notes['gone'] = environ['gustnado.client_disconnected']\n"
+                                 "    notes['start'] = notes['gone']()\n"
+                                 "    return Tracked(itertools.repeat(b'x' * 1000))\n");
 
     served_begin(&setup);
     gn_free(served_talk_partly(KEEP("/"), 5000).received);

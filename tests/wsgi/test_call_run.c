@@ -41,21 +41,21 @@ Test(call_run, turns_what_goes_wrong_into_a_500)
             {"/twice", "called twice without exc_info"},
             {"/bad_header", "invalid control character in response header X"},
     };
-    struct served_setup setup =
-            served_usual("def app(environ, start_response):\n"
-                  "    name = environ['PATH_INFO']\n"
-                  "    if name == '/raise': raise ValueError('on purpose')\n"
-                  "    if name == '/exit': sys.exit(3)\n"
-                  "    if name == '/interrupt': raise KeyboardInterrupt\n"
-                  "    if name == '/no_start': return [b'x']\n"
-                  "    if name == '/no_start_empty': return []\n"
-                  "    if name == '/bad_header': start_response('200 OK', [('X', 'a\\r\\nB: c')])\n"
-                  "    start_response('200 OK', TEXT)\n"
-                  "    if name == '/started': raise KeyError('started')\n"
-                  "    if name == '/twice': start_response('200 OK', TEXT)\n"
-                  "    return {'/none': None, '/str': 'x', '/bytes': b'x', '/int': 5,\n"
-                  "            '/yield_str': iter(['x']), '/list_str': ['x'],\n"
-                  "            '/fine': [b'fine']}[name]\n");
+    struct served_setup setup = served_usual(
+            "def app(environ, start_response):\n"
+            "    name = environ['PATH_INFO']\n"
+            "    if name == '/raise': raise ValueError('on purpose')\n"
+            "    if name == '/exit': sys.exit(3)\n"
+            "    if name == '/interrupt': raise KeyboardInterrupt\n"
+            "    if name == '/no_start': return [b'x']\n"
+            "    if name == '/no_start_empty': return []\n"
+            "    if name == '/bad_header': start_response('200 OK', [('X', 'a\\r\\nB: c')])\n"
+            "    start_response('200 OK', TEXT)\n"
+            "    if name == '/started': raise KeyError('started')\n"
+            "    if name == '/twice': start_response('200 OK', TEXT)\n"
+            "    return {'/none': None, '/str': 'x', '/bytes': b'x', '/int': 5,\n"
+            "            '/yield_str': iter(['x']), '/list_str': ['x'],\n"
+            "            '/fine': [b'fine']}[name]\n");
 
     served_begin(&setup);
     gn_assert_loop_thread(served.loop);

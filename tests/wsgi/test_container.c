@@ -36,13 +36,13 @@ Test(container, chooses_the_longest_mount)
             {"/%61/b/%20", "two|/a/b|/ "},
             {"/A", "root||/A"},
     };
-    struct served_setup setup =
-            served_usual("def named(name):\n"
-                  "    def application(e, start_response):\n"
-                  "        start_response('200 OK', TEXT)\n"
-                  "        return [f\"{name}|{e['SCRIPT_NAME']}|{e['PATH_INFO']}\".encode()]\n"
-                  "    return application\n"
-                  "root, one, two = named('root'), named('one'), named('two')\n");
+    struct served_setup setup = served_usual(
+            "def named(name):\n"
+            "    def application(e, start_response):\n"
+            "        start_response('200 OK', TEXT)\n"
+            "        return [f\"{name}|{e['SCRIPT_NAME']}|{e['PATH_INFO']}\".encode()]\n"
+            "    return application\n"
+            "root, one, two = named('root'), named('one'), named('two')\n");
 
     setup.mounts = mounts;
     served_begin(&setup);
@@ -141,21 +141,21 @@ Test(container, gives_the_body_in_memory_and_from_a_file)
 
 Test(container, satisfies_wsgiref_validate)
 {
-    struct served_setup setup =
-            served_usual("from wsgiref.validate import validator\n"
-                  "def inner(environ, start_response):\n"
-                  "    kind = environ['PATH_INFO']\n"
-                  "    stream = environ['wsgi.input']\n"
-                  "    body = stream.readline() + stream.read(2) + b''.join(stream.readlines())\n"
-                  "    environ['wsgi.errors'].write('noted\\n')\n"
-                  "    environ['wsgi.errors'].flush()\n"
-                  "    write = start_response('200 OK', TEXT)\n"
-                  "    if kind == '/write':\n"
-                  "        write(b'written ')\n"
-                  "    if kind == '/generator':\n"
-                  "        return (part for part in [b'a', b'b', body])\n"
-                  "    return [b'got ', body]\n"
-                  "app = validator(inner)\n");
+    struct served_setup setup = served_usual(
+            "from wsgiref.validate import validator\n"
+            "def inner(environ, start_response):\n"
+            "    kind = environ['PATH_INFO']\n"
+            "    stream = environ['wsgi.input']\n"
+            "    body = stream.readline() + stream.read(2) + b''.join(stream.readlines())\n"
+            "    environ['wsgi.errors'].write('noted\\n')\n"
+            "    environ['wsgi.errors'].flush()\n"
+            "    write = start_response('200 OK', TEXT)\n"
+            "    if kind == '/write':\n"
+            "        write(b'written ')\n"
+            "    if kind == '/generator':\n"
+            "        return (part for part in [b'a', b'b', body])\n"
+            "    return [b'got ', body]\n"
+            "app = validator(inner)\n");
 
     served_begin(&setup);
     served_assert(GET("/list"), "HTTP/1.1 200 OK\r\n", "got \r\n0\r\n\r\n");

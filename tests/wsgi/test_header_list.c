@@ -114,7 +114,7 @@ Test(header_list, takes_as_many_as_allowed_and_replaces_them)
 Test(header_list, knows_names_by_their_object)
 {
     gn_assert_gil();
-    static struct gn_wsgi_known_names known;
+    static struct gn_wsgi_known known;
     struct gn_wsgi_headers headers = {.known = &known};
     PyObject *list = eval("[('X-First', 'a'), ('Content-Length', '5'), ('Server', 'b')]");
 
@@ -138,5 +138,5 @@ Test(header_list, knows_names_by_their_object)
     }
     Py_DECREF(list);
     gn_wsgi_headers_fini(&headers);
-    gn_wsgi_known_names_fini(&known);
+    gn_wsgi_known_fini(&known);
 }
