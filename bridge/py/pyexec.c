@@ -70,7 +70,20 @@ void gn_pyexec_drop_later(struct gn_pyexec *exec, void *object)
     }
 }
 
-unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n)
+/* The wake-up of whoever does not fit is sent at once. */
+static void choose_locked(struct gn_pyworker *w, struct gn_pywake *wake)
+{
+    w->is_awake = true;
+    w->exec->shared.n_idle--;
+    w->exec->shared.n_wakeups++;
+    if (wake->n < GN_PYWAKE_MAX) {
+        wake->workers[wake->n++] = w;
+    } else {
+        (void)pthread_cond_signal(&w->wake);
+    }
+}
+
+unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n, struct gn_pywake *wake)
 {
     unsigned n_woken = 0;
 
@@ -78,12 +91,7 @@ unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n)
         struct gn_list *node = gn_list_pop(&exec->shared.idle);
 
         if (node != NULL) {
-            struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, idle_link);
-
-            w->is_awake = true;
-            exec->shared.n_idle--;
-            exec->shared.n_wakeups++;
-            (void)pthread_cond_signal(&w->wake);
+            choose_locked(GN_LIST_ENTRY(node, struct gn_pyworker, idle_link), wake);
         } else if (exec->shared.n_threads >= exec->options.max_threads ||
                 !gn_pyworker_start_locked(exec)) {
             break;
@@ -91,6 +99,14 @@ unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n)
         n_woken++;
     }
     return n_woken;
+}
+
+void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywake *wake)
+{
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    for (unsigned i = 0; i < wake->n; i++) {
+        (void)pthread_cond_signal(&wake->workers[i]->wake);
+    }
 }
 
 /* ---- publishing ------------------------------------------------------------------ */
@@ -127,7 +143,7 @@ GN_LOOP_THREAD static void mark_published(struct gn_pyexec *exec)
     }
 }
 
-GN_LOOP_THREAD static void publish_locked(struct gn_pyexec *exec)
+GN_LOOP_THREAD static void publish_locked(struct gn_pyexec *exec, struct gn_pywake *wake)
 {
     unsigned runners = gn_pyexec_runners_locked(exec);
     unsigned target = gn_pace_target(&exec->shared.pace);
@@ -137,7 +153,7 @@ GN_LOOP_THREAD static void publish_locked(struct gn_pyexec *exec)
     gn_call_queue_publish(&exec->shared.queue, &exec->own.pending, exec->own.n_pending);
     n_queued = gn_call_queue_count(&exec->shared.queue);
     if (runners < target) {
-        n_woken = gn_pyexec_wake_locked(exec, GN_MIN(n_queued, target - runners));
+        n_woken = gn_pyexec_wake_locked(exec, GN_MIN(n_queued, target - runners), wake);
     }
     if (gn_timer_is_running(&exec->own.check)) {
         return;
@@ -150,10 +166,12 @@ GN_LOOP_THREAD static void publish_locked(struct gn_pyexec *exec)
 
 GN_LOOP_THREAD static void publish(struct gn_pyexec *exec)
 {
+    struct gn_pywake wake = {.n = 0};
+
     mark_published(exec);
     (void)pthread_mutex_lock(&exec->shared.lock);
-    publish_locked(exec);
-    (void)pthread_mutex_unlock(&exec->shared.lock);
+    publish_locked(exec, &wake);
+    gn_pyexec_unlock(exec, &wake);
     exec->own.n_pending = 0;
     if (exec->options.queue_ms > 0 && !gn_timer_is_running(&exec->own.late)) {
         gn_timer_start(&exec->own.late, gn_loop_after_ms(exec->loop, exec->options.queue_ms));
@@ -192,13 +210,13 @@ GN_LOOP_THREAD static unsigned n_of_use_locked(
     return gn_stall_check(&exec->own.stall, n_queued, runners, target, has_progressed);
 }
 
-GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec)
+GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec, struct gn_pywake *wake)
 {
     unsigned n_queued = gn_call_queue_count(&exec->shared.queue);
     gn_deadline now = gn_clock_now();
 
     if (n_queued > 0 && can_wake_locked(exec)) {
-        (void)gn_pyexec_wake_locked(exec, n_of_use_locked(exec, now, n_queued));
+        (void)gn_pyexec_wake_locked(exec, n_of_use_locked(exec, now, n_queued), wake);
     }
     exec->own.checked_at = now;
     exec->own.checked_ended = exec->shared.n_ended;
@@ -208,12 +226,13 @@ GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec)
 static void on_check(struct gn_timer *timer)
 {
     struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.check);
+    struct gn_pywake wake = {.n = 0};
     bool is_needed;
 
     gn_assert_loop_thread(exec->loop);
     (void)pthread_mutex_lock(&exec->shared.lock);
-    is_needed = check_locked(exec);
-    (void)pthread_mutex_unlock(&exec->shared.lock);
+    is_needed = check_locked(exec, &wake);
+    gn_pyexec_unlock(exec, &wake);
     if (is_needed) {
         start_check(exec);
     }
@@ -252,14 +271,15 @@ static void on_late(struct gn_timer *timer)
 static void on_drop(struct gn_timer *timer)
 {
     struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.drop);
+    struct gn_pywake wake = {.n = 0};
 
     gn_assert_loop_thread(exec->loop);
     if (atomic_load_explicit(&exec->drops, memory_order_relaxed) == NULL) {
         return;
     }
     (void)pthread_mutex_lock(&exec->shared.lock);
-    (void)gn_pyexec_wake_locked(exec, 1);
-    (void)pthread_mutex_unlock(&exec->shared.lock);
+    (void)gn_pyexec_wake_locked(exec, 1, &wake);
+    gn_pyexec_unlock(exec, &wake);
 }
 
 /* ---- calls ------------------------------------------------------------------------- */
@@ -394,6 +414,7 @@ static void init_shared(struct gn_pyexec *exec)
     gn_list_init(&exec->shared.workers);
     gn_list_init(&exec->shared.idle);
     gn_list_init(&exec->shared.ended);
+    gn_list_init(&exec->shared.spare);
     gn_pace_init(&exec->shared.pace, runner_floor());
 }
 
@@ -545,6 +566,7 @@ enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
         gn_loop_run_once(exec->loop); /* the post that tells of the last calls */
     }
     detach(exec);
+    gn_pyworkers_free_spare(exec);
     (void)pthread_cond_destroy(&exec->shared.gone);
     (void)pthread_mutex_destroy(&exec->shared.lock);
     exec->magic = 0;

@@ -89,7 +89,9 @@ struct gn_pyexec {
         struct gn_call_queue queue;
         struct gn_list workers; /* all that count, from the decision to start them */
         struct gn_list idle;
-        struct gn_list ended; /* threads to join at the stop */
+        struct gn_list ended; /* left; their threads have yet to end */
+        struct gn_list spare; /* to be used again; not freed before the stop, so that a wake-up
+                                 may come late */
         unsigned n_threads;   /* on `workers` */
         unsigned n_idle;      /* on `idle` */
         unsigned n_in_call;
@@ -112,8 +114,20 @@ struct gn_pyexec {
 /** Puts a call on the way back to the loop; it must not be touched after. */
 GN_ANY_THREAD void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call);
 
-/** Wakes or starts up to `n` workers; returns how many. With the lock held. */
-GN_ANY_THREAD unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n);
+/* Workers chosen under the lock and woken behind it, so that they do not run into it. */
+#define GN_PYWAKE_MAX 16
+
+struct gn_pywake {
+    struct gn_pyworker *workers[GN_PYWAKE_MAX];
+    unsigned n;
+};
+
+/** Chooses or starts up to `n` workers; returns how many. With the lock held. */
+GN_ANY_THREAD unsigned gn_pyexec_wake_locked(
+        struct gn_pyexec *exec, unsigned n, struct gn_pywake *wake);
+
+/** Gives the lock up and wakes who was chosen. */
+GN_ANY_THREAD void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywake *wake);
 
 /** Workers that are awake and not known to wait outside Python. With the lock held. */
 static inline unsigned gn_pyexec_runners_locked(const struct gn_pyexec *exec)

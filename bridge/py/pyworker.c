@@ -376,10 +376,16 @@ GN_NEEDS_GIL static bool start_thread(struct gn_pyworker *w, unsigned number)
     return result != NULL;
 }
 
-static void worker_free(struct gn_pyworker *w)
+void gn_pyworkers_free_spare(struct gn_pyexec *exec)
 {
-    (void)pthread_cond_destroy(&w->wake);
-    gn_free(w);
+    struct gn_list *node;
+
+    while ((node = gn_list_pop(&exec->shared.spare)) != NULL) {
+        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
+
+        (void)pthread_cond_destroy(&w->wake);
+        gn_free(w);
+    }
 }
 
 /* True once the thread has ended and dropped all that was its own. */
@@ -403,11 +409,13 @@ bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait)
 {
     struct gn_list ended;
     struct gn_list left;
+    struct gn_list over;
     struct gn_list *node;
     bool is_any_left;
 
     gn_list_init(&ended);
     gn_list_init(&left);
+    gn_list_init(&over);
     (void)pthread_mutex_lock(&exec->shared.lock);
     gn_list_splice(&ended, &exec->shared.ended);
     (void)pthread_mutex_unlock(&exec->shared.lock);
@@ -416,7 +424,7 @@ bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait)
 
         if (thread_is_over(w->thread, may_wait)) {
             Py_CLEAR(w->thread);
-            worker_free(w);
+            gn_list_append(&over, node);
         } else {
             gn_list_append(&left, node);
         }
@@ -424,6 +432,7 @@ bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait)
     is_any_left = !gn_list_is_empty(&left);
     (void)pthread_mutex_lock(&exec->shared.lock);
     gn_list_splice(&exec->shared.ended, &left);
+    gn_list_splice(&exec->shared.spare, &over);
     (void)pthread_mutex_unlock(&exec->shared.lock);
     return !is_any_left;
 }
@@ -453,8 +462,8 @@ static void *give_birth(void *arg)
     (void)pthread_mutex_lock(&exec->shared.lock);
     if (!is_born) {
         gn_list_unlink(&birth->worker->link);
+        gn_list_append(&exec->shared.spare, &birth->worker->link);
         exec->shared.n_threads--;
-        worker_free(birth->worker);
     }
     exec->shared.n_births--;
     (void)pthread_cond_signal(&exec->shared.gone);
@@ -469,13 +478,24 @@ static struct gn_pyworker *worker_new(struct gn_pyexec *exec)
     pthread_condattr_t attr;
 
     w->exec = exec;
-    w->is_awake = true;
     gn_list_init(&w->link);
     gn_list_init(&w->idle_link);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&w->wake, &attr);
     (void)pthread_condattr_destroy(&attr);
+    return w;
+}
+
+/* A worker without a thread; awake, because it will look for work at once. */
+static struct gn_pyworker *worker_get_locked(struct gn_pyexec *exec)
+{
+    struct gn_list *node = gn_list_pop(&exec->shared.spare);
+    struct gn_pyworker *w =
+            node != NULL ? GN_LIST_ENTRY(node, struct gn_pyworker, link) : worker_new(exec);
+
+    w->is_awake = true;
+    w->n_unsampled = 0;
     return w;
 }
 
@@ -487,13 +507,13 @@ bool gn_pyworker_start_locked(struct gn_pyexec *exec)
     int rc;
 
     *birth = (struct birth){
-            .exec = exec, .worker = worker_new(exec), .number = ++exec->shared.n_named};
+            .exec = exec, .worker = worker_get_locked(exec), .number = ++exec->shared.n_named};
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     rc = pthread_create(&thread, &attr, give_birth, birth);
     (void)pthread_attr_destroy(&attr);
     if (rc != 0) {
-        worker_free(birth->worker);
+        gn_list_append(&exec->shared.spare, &birth->worker->link);
         gn_free(birth);
         return false;
     }
@@ -560,6 +580,7 @@ static struct gn_pyworker *self_locked(struct gn_pyexec *exec)
 /* Marks the calling worker; when it stops running Python, another may be needed. */
 static void mark_self(struct gn_pyexec *exec, bool is_waiting)
 {
+    struct gn_pywake wake = {.n = 0};
     struct gn_pyworker *w;
     unsigned n_queued;
 
@@ -574,9 +595,9 @@ static void mark_self(struct gn_pyexec *exec, bool is_waiting)
     n_queued = gn_call_queue_count(&exec->shared.queue);
     if (is_waiting && n_queued > 0 &&
             gn_pyexec_runners_locked(exec) < gn_pace_target(&exec->shared.pace)) {
-        (void)gn_pyexec_wake_locked(exec, 1);
+        (void)gn_pyexec_wake_locked(exec, 1, &wake);
     }
-    (void)pthread_mutex_unlock(&exec->shared.lock);
+    gn_pyexec_unlock(exec, &wake);
 }
 
 void gn_pyexec_without_gil(struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg)

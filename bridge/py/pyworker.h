@@ -34,11 +34,14 @@ GN_LOOP_THREAD void gn_pyworkers_look_locked(struct gn_pyexec *exec, int64_t ela
 GN_NEEDS_GIL void gn_pyworker_drop_waiting(struct gn_pyexec *exec);
 
 /**
- * Frees the workers that have left and whose threads have ended. With
+ * Lets go of the workers that have left and whose threads have ended. With
  * `may_wait`, from a thread that Python knows, gives each a second to end.
  *
  * Returns: false when some are left: something they own hangs when dropped
  */
 GN_NEEDS_GIL bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait);
+
+/** Frees what reaping let go of. When nobody can wake a worker any more. */
+void gn_pyworkers_free_spare(struct gn_pyexec *exec);
 
 #endif
