@@ -4,7 +4,7 @@
 
 /*
  * What the two files of the format language share: access_format.c compiles
- * and runs, access_atoms.c knows what each atom writes.
+ * and runs, access_format_atoms.c knows what each atom writes.
  */
 
 #include "server/http/access_format.h"
