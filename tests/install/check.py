@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Installs a build to a temporary prefix, then builds both examples against the
-copy, each with CMake and with pkg-config, runs them and talks to them.
+copy, each with CMake and with pkg-config, and the modules that README.md shows;
+runs them and talks to them.
 
     check.py --build BUILD-FOLDER [--cc COMPILER] [--flag FLAG]...
 """
@@ -10,6 +11,7 @@ import argparse
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -117,6 +119,19 @@ def check_standalone(work, program, environment):
         expect(f"{program.name}: WebSocket", server.say("/chat", "to all"), "to all")
 
 
+def check_readme(work, cc, flags, program, environment):
+    """The C of README.md, as a reader would copy it."""
+    options = []
+    for code in re.findall(r"^```c\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S):
+        name = re.search(r'\.name = "(\w+)"', code).group(1)
+        (work / f"{name}.c").write_text(code)
+        run(cc, *flags, "-shared", "-fPIC", "-o", work / f"{name}.so", work / f"{name}.c")
+        options += ["--module", work / f"{name}.so"]
+    with Server(work, [program, "--bind", "ADDRESS", *options], environment) as server:
+        expect("README.md: handler", server.get("/hello"), (200, b"Hello from C\n"))
+        expect("README.md: WebSocket", server.say("/echo", "as read"), "as read")
+
+
 def build_by_cmake(work, prefix, name, flags):
     build = work / f"cmake-{name}"
     run("cmake", "-S", EXAMPLES / name, "-B", build, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
@@ -154,9 +169,10 @@ def main():
         pc_folder = library / "pkgconfig"
         strict = ["-std=c11", "-Wall", "-Wextra", "-Werror", *args.flag]
         module = work / "visits_pc.so"
-        run(args.cc, *strict, "-shared", "-fPIC", "-o", module, EXAMPLES / "module/visits.c",
-            *pkg_config(pc_folder, "--cflags", "gustnado-module"))
+        module_flags = [*strict, *pkg_config(pc_folder, "--cflags", "gustnado-module")]
+        run(args.cc, *module_flags, "-shared", "-fPIC", "-o", module, EXAMPLES / "module/visits.c")
         check_module(work, program, module, environment)
+        check_readme(work, args.cc, module_flags, program, environment)
         standalone = work / "chat_pc"
         run(args.cc, *strict, "-o", standalone, EXAMPLES / "standalone/main.c",
             *pkg_config(pc_folder, "--cflags", "--libs", "gustnado"))
