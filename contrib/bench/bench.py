@@ -135,7 +135,7 @@ class Bench:
 
     def apart(self):
         """Native and WebSocket latency while 64 slow views block every Python worker"""
-        servers = self.start(["gustnado native"], threads=64)
+        servers = self.start(["gustnado native"], threads=64, cores=SERVER_CORE)
         with stopping(servers):
             for what, run in (("native", self._native_ping), ("WebSocket", self._websocket_ping)):
                 self.interleave(f"{what} p99, workers idle", servers, lambda _, s: run(s))
@@ -143,7 +143,7 @@ class Bench:
                                 lambda _, s: self._blocked(s, run))
 
     def _native_ping(self, server):
-        return measure(server, "/native/1k", 4, self.seconds)
+        return measure(server, "/native/1k", 4, self.seconds, LOAD_CORE)
 
     def _websocket_ping(self, server):
         pings = WebSocketPings(server.port, "/ws")
@@ -153,7 +153,7 @@ class Bench:
             pings.close()
 
     def _blocked(self, server, run):
-        blockers = Wrk(server.url("/sleep200"), 64, self.seconds + 1)
+        blockers = Wrk(server.url("/sleep200"), 64, self.seconds + 1, LOAD_CORE)
         try:
             return run(server)
         finally:
@@ -177,14 +177,20 @@ class Bench:
             tricklers.stop()
 
     def idle(self):
-        """Memory for each idle connection"""
-        servers = self.start(["gustnado native"], threads=4)
+        """Memory for each idle connection, of a server fresh in each round"""
+        for kind, opening, answer_has in (
+                ("idle keep-alive", b"GET /native/1k HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 1024),
+                ("idle WebSocket", WEBSOCKET_HELLO, b"\r\n\r\n")):
+            self.interleave(kind, {"gustnado native": None},
+                            lambda n, _: self._idle(n, opening, answer_has))
+
+    def _idle(self, name, opening, answer_has):
         count = min(4000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 400)
+        servers = self.start([name], threads=4)
         with stopping(servers):
-            self.interleave("idle keep-alive", servers, lambda _, s: {"bytes": idle_bytes(
-                s, count, b"GET /native/1k HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 1024)})
-            self.interleave("idle WebSocket", servers, lambda _, s: {"bytes": idle_bytes(
-                s, count, WEBSOCKET_HELLO, b"\r\n\r\n")})
+            if name not in servers:
+                raise RuntimeError("not measured")
+            return {"bytes": idle_bytes(servers[name], count, opening, answer_has)}
 
 
 MEASUREMENTS = ["requests", "sizes", "unpinned", "frameworks", "waiting", "mixed", "apart",
