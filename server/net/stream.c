@@ -42,5 +42,6 @@ void gn_stream_abort(struct gn_stream **s)
         return;
     }
     (void)setsockopt(gn_io_fd(&(*s)->io), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    (*s)->is_aborted = true;
     gn_stream_destroy(s);
 }

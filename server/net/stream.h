@@ -24,6 +24,7 @@
 #include "server/net/addr.h"
 
 struct gn_stream;
+struct gn_tls_facts;
 
 struct gn_stream_ops {
     /**
@@ -34,7 +35,9 @@ struct gn_stream_ops {
     enum gn_err (*read)(struct gn_stream *s, struct gn_buf *into, size_t max_bytes);
     /**
      * Writes from the head of `q`, consuming what was taken, until it is empty or
-     * the descriptor is full. Files go by sendfile where the kernel can.
+     * the descriptor is full. Files go by sendfile where the kernel can. What was
+     * offered and not taken must be offered again, first and unchanged: a TLS
+     * stream may have sealed some of it already. So with writev.
      * Returns: GN_OK (q is empty), GN_ERR_WANT_WRITE, GN_ERR_WANT_READ,
      *          GN_ERR_IO (the stream is dead; a file that shrank counts too)
      */
@@ -65,6 +68,8 @@ struct gn_stream {
     void (*on_closed)(void *arg); /* NULL, or who counts descriptors: told when it is closed */
     void *closed_arg;
     bool is_tls;
+    bool is_aborted;          /* being destroyed by gn_stream_abort: no farewell */
+    struct gn_tls_facts *tls; /* what the handshake settled; NULL before it, and without TLS */
 };
 
 /**
