@@ -10,6 +10,7 @@
 #include "server/base/obj.h"
 #include "server/http/exchange.h"
 #include "server/loop/cond.h"
+#include "server/proto/ws_deflate.h"
 #include "server/proto/ws_handshake.h"
 #include "web/application.h"
 #include "web/request.h"
@@ -88,6 +89,7 @@ struct gn_request {
 
     /* of a WebSocket route */
     struct gn_ws_handshake *handshake;
+    struct gn_ws_deflate_params *deflate; /* as agreed; NULL: none */
     void *ws_user;
 };
 

@@ -79,6 +79,20 @@ void gn_ws_acceptor_destroy(struct gn_ws_acceptor **acceptor)
     *acceptor = NULL;
 }
 
+/** Agrees on compression when the route wants it and the client offers it. */
+GN_LOOP_THREAD static void negotiate(struct gn_request *r)
+{
+    const struct gn_ws_deflate_options options = gn_ws_deflate_options_default();
+    struct gn_arena *arena = &r->ex->arena;
+    struct gn_ws_deflate_params *params = gn_arena_alloc(arena, sizeof(*params));
+    char *answer = gn_arena_alloc(arena, GN_WS_DEFLATE_ANSWER_BYTES);
+
+    if (gn_ws_deflate_negotiate(r->ex->head, &options, params, answer, &r->handshake->extensions) ==
+            GN_OK) {
+        r->deflate = params;
+    }
+}
+
 bool gn_ws_acceptor_check(struct gn_request *r)
 {
     struct gn_ws_handshake_options options = r->route->acceptor->handshake;
@@ -87,6 +101,9 @@ bool gn_ws_acceptor_check(struct gn_request *r)
     r->handshake = gn_arena_calloc(&r->ex->arena, sizeof(*r->handshake));
     options.is_tls = r->ex->is_tls;
     if (gn_ws_handshake_check(r->ex->head, &options, r->handshake) == GN_OK) {
+        if (r->route->acceptor->ops->compress) {
+            negotiate(r);
+        }
         return true;
     }
     headers = gn_arena_alloc(&r->ex->arena, GN_WS_HANDSHAKE_HEADERS * sizeof(*headers));
@@ -360,6 +377,7 @@ void gn_ws_acceptor_upgrade(struct gn_request *r)
     struct gn_ws_conn_config config = {
             .ops = &conn_ops,
             .owner = ws,
+            .deflate = r->deflate,
             .message_bytes = ops->message_bytes != 0 ? ops->message_bytes : GN_WS_MESSAGE_BYTES,
             .queue_bytes = ops->queue_bytes != 0 ? ops->queue_bytes : GN_WS_QUEUE_BYTES,
     };

@@ -37,7 +37,8 @@ static enum gn_err echo(struct gn_websocket *ws, enum gn_ws_opcode kind, struct 
 }
 
 /* The conformance cases send up to 16 MiB. */
-static const struct gn_websocket_ops echo_ops = {.message = echo, .message_bytes = 32 << 20};
+static const struct gn_websocket_ops echo_ops = {
+        .message = echo, .message_bytes = 32 << 20, .compress = true};
 
 static enum gn_err setup(struct gn_application *app, void **state_out, struct gn_error *err)
 {

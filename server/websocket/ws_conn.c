@@ -147,7 +147,14 @@ struct gn_ws_conn *gn_ws_conn_create(struct gn_ws_service *service, struct gn_st
     gn_list_init(&c->link);
     gn_list_init(&c->dirty);
     gn_ws_decoder_init(&c->decoder,
-            &(struct gn_ws_decoder_options){.message_limit_bytes = config->message_bytes});
+            &(struct gn_ws_decoder_options){.message_limit_bytes = config->message_bytes,
+                    .allow_compressed = config->deflate != NULL});
+    if (config->deflate != NULL) {
+        gn_assert(!config->deflate->server_context_takeover &&
+                !config->deflate->client_context_takeover);
+        c->deflate_bits = config->deflate->server_window_bits;
+        c->config.deflate = NULL;
+    }
     c->stream = *stream;
     *stream = NULL;
     c->stream->owner = c;

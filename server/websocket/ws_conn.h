@@ -25,6 +25,7 @@
 #include "server/base/slice.h"
 #include "server/http/exchange.h"
 #include "server/net/stream.h"
+#include "server/proto/ws_deflate.h"
 #include "server/proto/ws_frame.h"
 #include "server/proto/ws_handshake.h"
 #include "server/websocket/ws_message.h"
@@ -56,8 +57,10 @@ struct gn_ws_conn_ops {
 struct gn_ws_conn_config {
     const struct gn_ws_conn_ops *ops; /* message and close are required */
     void *owner;
-    size_t message_bytes; /* of one message from the client; beyond: 1009. 10 MiB */
+    size_t message_bytes; /* of one message from the client, inflated; beyond: 1009. 10 MiB */
     size_t queue_bytes;   /* waiting for the client; at or beyond: GN_ERR_FULL. 1 MiB */
+    /* permessage-deflate as agreed, without context takeover; NULL: not agreed. Read once. */
+    const struct gn_ws_deflate_params *deflate;
 };
 
 enum {

@@ -9,6 +9,7 @@
 #include "server/base/list.h"
 #include "server/base/obj.h"
 #include "server/loop/timeout_list.h"
+#include "server/websocket/ws_compress.h"
 #include "server/websocket/ws_conn.h"
 #include "server/websocket/ws_service.h"
 
@@ -41,6 +42,7 @@ struct gn_ws_service {
     unsigned n_free_blocks;
     struct gn_buf batch; /* output of batch_conn, not written yet */
     struct gn_ws_conn *batch_conn;
+    struct gn_ws_compress compress;
     struct gn_stop_hook stop_hook; /* linked while n_open > 0 */
     bool is_hooked;
     struct gn_timer cut; /* cuts what is left when a stop takes too long */
@@ -93,10 +95,11 @@ struct gn_ws_conn {
     uint16_t code; /* for `close` */
     char *reason;  /* the client's, owned; NULL: none */
 
-    uint8_t read_wait;  /* what a read waits for: GN_IO_READ, or GN_IO_WRITE for TLS */
-    uint8_t write_wait; /* what a write waits for; 0: it is not blocked */
-    bool in_run;        /* operations may be called; ends in gn_ws_conn_settle */
-    bool is_busy;       /* the owner owes gn_ws_conn_done */
+    uint8_t deflate_bits; /* window of compressed messages to the client; 0: not agreed */
+    uint8_t read_wait;    /* what a read waits for: GN_IO_READ, or GN_IO_WRITE for TLS */
+    uint8_t write_wait;   /* what a write waits for; 0: it is not blocked */
+    bool in_run;          /* operations may be called; ends in gn_ws_conn_settle */
+    bool is_busy;         /* the owner owes gn_ws_conn_done */
     bool has_next;
     bool is_full;   /* GN_ERR_FULL was said: `drained` is owed */
     bool is_broken; /* the stream is dead, or its end was read */
@@ -148,6 +151,12 @@ GN_LOOP_THREAD void gn_ws_conn_write(struct gn_ws_conn *c);
 GN_LOOP_THREAD void gn_ws_conn_drop_output(struct gn_ws_conn *c);
 /** Have it settled at the end of the turn. */
 GN_LOOP_THREAD void gn_ws_conn_mark_dirty(struct gn_ws_conn *c);
+
+/* ---- ws_message.c ---- */
+
+/** The frame for clients that take compressed messages; made when first asked for. */
+GN_LOOP_THREAD struct gn_slice gn_ws_message_frame_deflated(
+        struct gn_ws_message *message, struct gn_ws_compress *z, uint8_t window_bits);
 
 /* ---- ws_service.c ---- */
 

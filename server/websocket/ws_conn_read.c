@@ -102,19 +102,21 @@ GN_LOOP_THREAD static void take_message(struct gn_ws_conn *c, const struct gn_ws
     deliver(c);
 }
 
-GN_LOOP_THREAD static void take_whole(struct gn_ws_conn *c, const struct gn_ws_event *ev)
+/** A message that lies whole in the block, as it is. */
+GN_LOOP_THREAD static void take_from_block(struct gn_ws_conn *c, const struct gn_ws_event *ev)
 {
     c->in->refs++;
     take_message(
             c, &(struct gn_ws_incoming){.opcode = ev->opcode, .payload = ev->data, .block = c->in});
 }
 
-GN_LOOP_THREAD static void take_assembled(struct gn_ws_conn *c, enum gn_ws_opcode opcode)
+/** A message in a buffer, whose memory is taken. */
+GN_LOOP_THREAD static void take_from_buf(
+        struct gn_ws_conn *c, enum gn_ws_opcode opcode, struct gn_buf *take)
 {
-    struct gn_ws_incoming m = {
-            .opcode = opcode, .payload = gn_buf_slice(&c->assembly), .own = c->assembly};
+    struct gn_ws_incoming m = {.opcode = opcode, .payload = gn_buf_slice(take), .own = *take};
 
-    c->assembly = (struct gn_buf){0};
+    *take = (struct gn_buf){0};
     take_message(c, &m);
 }
 
@@ -129,25 +131,76 @@ GN_LOOP_THREAD static void fail(struct gn_ws_conn *c, unsigned code, const char 
     gn_ws_conn_enter(c, GN_WS_FAILING);
 }
 
-GN_LOOP_THREAD static void on_data(struct gn_ws_conn *c, const struct gn_ws_event *ev)
+GN_LOOP_THREAD static void fail_for(struct gn_ws_conn *c, enum gn_err rc)
+{
+    switch (rc) {
+    case GN_ERR_TOO_BIG:
+        fail(c, GN_WS_CLOSE_TOO_BIG, "message too big");
+        break;
+    case GN_ERR_PROTOCOL:
+        fail(c, GN_WS_CLOSE_BAD_DATA, "compressed data is malformed");
+        break;
+    default:
+        fail(c, GN_WS_CLOSE_INTERNAL, "");
+        break;
+    }
+}
+
+/** Text in a compressed message can only be judged now. */
+GN_LOOP_THREAD static void take_compressed(
+        struct gn_ws_conn *c, enum gn_ws_opcode opcode, struct gn_slice payload)
+{
+    struct gn_buf inflated;
+    enum gn_err rc;
+
+    gn_buf_init(&inflated, c->config.message_bytes);
+    rc = gn_ws_compress_inflate(&c->service->compress, payload, &inflated);
+    if (rc != GN_OK) {
+        fail_for(c, rc);
+    } else if (opcode == GN_WS_TEXT && !gn_utf8_is_valid(gn_buf_slice(&inflated))) {
+        fail(c, GN_WS_CLOSE_BAD_DATA, "text is not UTF-8");
+    } else {
+        take_from_buf(c, opcode, &inflated);
+    }
+    gn_buf_fini(&inflated);
+}
+
+GN_LOOP_THREAD static void on_whole(struct gn_ws_conn *c, const struct gn_ws_event *ev)
+{
+    if (ev->is_compressed) {
+        take_compressed(c, ev->opcode, ev->data);
+    } else {
+        take_from_block(c, ev);
+    }
+}
+
+GN_LOOP_THREAD static void on_piece(struct gn_ws_conn *c, const struct gn_ws_event *ev)
 {
     enum gn_err rc;
 
-    if (c->state != GN_WS_OPEN) {
-        return;
-    }
-    if (ev->is_first && ev->is_last) {
-        take_whole(c, ev);
-        return;
-    }
     if (ev->is_first) {
         gn_buf_init(&c->assembly, c->config.message_bytes);
     }
     rc = gn_buf_append(&c->assembly, ev->data);
     if (rc != GN_OK) {
-        fail(c, rc == GN_ERR_TOO_BIG ? GN_WS_CLOSE_TOO_BIG : GN_WS_CLOSE_INTERNAL, "");
+        fail_for(c, rc);
+    } else if (ev->is_last && ev->is_compressed) {
+        take_compressed(c, ev->opcode, gn_buf_slice(&c->assembly));
+        gn_buf_fini(&c->assembly);
     } else if (ev->is_last) {
-        take_assembled(c, ev->opcode);
+        take_from_buf(c, ev->opcode, &c->assembly);
+    }
+}
+
+GN_LOOP_THREAD static void on_data(struct gn_ws_conn *c, const struct gn_ws_event *ev)
+{
+    if (c->state != GN_WS_OPEN) {
+        return;
+    }
+    if (ev->is_first && ev->is_last) {
+        on_whole(c, ev);
+    } else {
+        on_piece(c, ev);
     }
 }
 

@@ -183,15 +183,26 @@ GN_LOOP_THREAD static enum gn_err check_room(struct gn_ws_conn *c)
     return GN_OK;
 }
 
+/** The bytes to send for a payload: compressed where that was agreed and pays. */
+GN_LOOP_THREAD static bool compress(
+        struct gn_ws_conn *c, struct gn_slice payload, struct gn_slice *out)
+{
+    return c->deflate_bits != 0 &&
+            gn_ws_compress_deflate(&c->service->compress, c->deflate_bits, payload, out);
+}
+
 enum gn_err gn_ws_conn_send(struct gn_ws_conn *c, enum gn_ws_opcode opcode, struct gn_slice payload)
 {
-    const struct gn_ws_header header = gn_ws_encode_header(opcode, true, false, payload.len);
+    struct gn_ws_header header;
+    bool is_compressed;
 
     gn_assert(opcode == GN_WS_TEXT || opcode == GN_WS_BINARY);
     GN_TRY(check_room(c));
     if (opcode == GN_WS_TEXT && !gn_utf8_is_valid(payload)) {
         return GN_ERR_INVALID;
     }
+    is_compressed = compress(c, payload, &payload);
+    header = gn_ws_encode_header(opcode, true, is_compressed, payload.len);
     gn_ws_conn_queue(c, gn_ws_header_slice(&header), payload);
     return GN_OK;
 }
@@ -205,9 +216,12 @@ static void release_message(void *arg)
 
 enum gn_err gn_ws_conn_send_message(struct gn_ws_conn *c, struct gn_ws_message *message)
 {
-    struct gn_slice frame = gn_ws_message_frame(message);
+    struct gn_slice frame;
 
     GN_TRY(check_room(c));
+    frame = c->deflate_bits != 0
+            ? gn_ws_message_frame_deflated(message, &c->service->compress, c->deflate_bits)
+            : gn_ws_message_frame(message);
     if (can_batch(c, frame.len)) {
         gn_ws_conn_queue(c, frame, GN_LIT(""));
         return GN_OK;

@@ -266,6 +266,7 @@ void gn_ws_service_destroy(struct gn_ws_service **service_ptr)
         free_block(GN_LIST_ENTRY(node, struct gn_ws_block, link));
     }
     gn_buf_fini(&service->batch);
+    gn_ws_compress_fini(&service->compress);
     service->magic = 0;
     gn_free(service);
     *service_ptr = NULL;

@@ -498,3 +498,26 @@ Test(websocket_handler, bounds_messages)
     cr_assert_eq(web_ws_take_close(&f, &f.client), 1009);
     web_end(&f);
 }
+
+Test(websocket_handler, agrees_on_compression_where_the_route_wants_it)
+{
+    static const struct gn_websocket_ops ops = {.message = echo, .compress = true};
+    static const char offer[] = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+    struct web_fixture f;
+    struct web_answer a;
+
+    init(&f, &ops);
+    cr_assert_eq(web_upgrade(&f, &f.client, "/ws/a", offer), 101);
+    web_ws_send(&f, &f.client, GN_WS_TEXT, GN_LIT("plain is fine too"));
+    expect_text(&f, "plain is fine too");
+    web_end(&f);
+    init(&f, &echo_ops);
+    web_put(&f, &f.client,
+            GN_LIT("GET /ws/a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                   "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+    a = web_take(&f, &f.client);
+    cr_assert_eq(a.status, 101);
+    cr_assert_null(web_field(&a, "Sec-WebSocket-Extensions").ptr);
+    web_end(&f);
+}

@@ -87,6 +87,7 @@ void ws_open(struct ws_fixture *f, const struct ws_options *o)
         o = &defaults;
     }
     config.message_bytes = o->message_bytes != 0 ? o->message_bytes : 1024u * 1024;
+    config.deflate = o->deflate;
     config.queue_bytes = o->queue_bytes != 0 ? o->queue_bytes : 64u * 1024;
     *f = (struct ws_fixture){.client = -1};
     gn_buf_init(&f->payload, MAX_BYTES);
@@ -164,9 +165,10 @@ void ws_frame(struct gn_buf *to, unsigned opcode, bool fin, struct gn_slice payl
 {
     static const uint8_t key[4] = {0x37, 0xfa, 0x21, 0x3d};
     struct gn_ws_header header =
-            gn_ws_encode_header_masked((enum gn_ws_opcode)opcode, fin, payload.len, key);
+            gn_ws_encode_header_masked((enum gn_ws_opcode)(opcode & 0x0f), fin, payload.len, key);
     size_t at;
 
+    header.bytes[0] = (char)(header.bytes[0] | (int)(opcode & WS_RSV1));
     cr_assert_eq(gn_buf_append(to, gn_ws_header_slice(&header)), GN_OK);
     at = to->len;
     cr_assert_eq(gn_buf_append(to, payload), GN_OK);
@@ -243,7 +245,8 @@ struct ws_got ws_take(struct ws_fixture *f)
     memcpy(taken, f->received.ptr, size);
     gn_buf_consume(&f->received, size);
     first = (unsigned char)taken[0];
-    got.ok = (first & 0xf0) == 0x80 && (taken[1] & 0x80) == 0;
+    got.is_compressed = (first & WS_RSV1) != 0;
+    got.ok = (first & 0xb0) == 0x80 && (taken[1] & 0x80) == 0;
     got.opcode = first & 0x0f;
     got.payload = gn_slice_of(taken + header, size - header);
     return got;

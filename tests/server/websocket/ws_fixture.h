@@ -49,6 +49,7 @@ struct ws_options {
     struct gn_ws_timeouts timeouts; /* all 0: none */
     size_t message_bytes;           /* 0: 1 MiB */
     size_t queue_bytes;             /* 0: 64 KiB */
+    const struct gn_ws_deflate_params *deflate;
     struct gn_slice early;
     bool keep_busy; /* without the first gn_ws_conn_done */
 };
@@ -60,8 +61,10 @@ void ws_end(struct ws_fixture *f);
 
 /** The client sends bytes, and the loop handles them. */
 void ws_put(struct ws_fixture *f, struct gn_slice bytes);
-/** Appends a client's frame. */
+/** Appends a client's frame; WS_RSV1 may be added to the opcode. */
 void ws_frame(struct gn_buf *to, unsigned opcode, bool fin, struct gn_slice payload);
+enum { WS_RSV1 = 0x40 };
+
 /** The client sends one frame. */
 void ws_send(struct ws_fixture *f, unsigned opcode, bool fin, struct gn_slice payload);
 /** The client hangs up. */
@@ -73,7 +76,8 @@ void ws_release(struct ws_fixture *f);
 
 /** A frame the server sent. */
 struct ws_got {
-    bool ok; /* there was one, whole, final, unmasked, without reserved bits */
+    bool ok; /* there was one, whole, final, unmasked, without reserved bits but RSV1 */
+    bool is_compressed;
     unsigned opcode;
     struct gn_slice payload; /* valid until the next call */
 };
