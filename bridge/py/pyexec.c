@@ -16,12 +16,11 @@
 
 #include "bridge/py/pyexec.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "bridge/py/fork.h"
+#include "bridge/py/pycrew.h"
 #include "bridge/py/pyerr.h"
-#include "bridge/py/pyworker.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
 
@@ -29,8 +28,7 @@
 #include "bridge/py/pyexec_priv.h"
 
 #define CHECK_MS 1
-#define DROP_MS 50     /* how long a reference may wait for a busy worker */
-#define STOP_TURN_MS 5 /* while stopping, how often the loop runs a turn */
+#define DROP_MS 50 /* how long a reference may wait for a busy worker */
 
 struct gn_pyexec_options gn_pyexec_options_default(void)
 {
@@ -93,7 +91,7 @@ unsigned gn_pyexec_wake_locked(struct gn_pyexec *exec, unsigned n, struct gn_pyw
         if (node != NULL) {
             choose_locked(GN_LIST_ENTRY(node, struct gn_pyworker, idle_link), wake);
         } else if (exec->shared.n_threads >= exec->options.max_threads ||
-                !gn_pyworker_start_locked(exec)) {
+                !gn_pycrew_start_locked(exec)) {
             break;
         }
         n_woken++;
@@ -128,7 +126,7 @@ GN_LOOP_THREAD static void begin_checks_locked(struct gn_pyexec *exec)
     exec->own.checked_ended = exec->shared.n_ended;
     gn_stall_init(&exec->own.stall);
     if (can_wake_locked(exec)) {
-        gn_pyworkers_look_locked(exec, 0);
+        gn_pycrew_look_locked(exec, 0);
     }
     start_check(exec);
 }
@@ -202,7 +200,7 @@ GN_LOOP_THREAD static unsigned n_of_use_locked(
     unsigned target = gn_pace_target(&exec->shared.pace);
     unsigned runners;
 
-    gn_pyworkers_look_locked(exec, now - exec->own.checked_at);
+    gn_pycrew_look_locked(exec, now - exec->own.checked_at);
     runners = gn_pyexec_runners_locked(exec);
     if (exec->shared.n_births > 0 && runners >= target) {
         return 0; /* help is on its way */
@@ -477,69 +475,6 @@ GN_LOOP_THREAD static void refuse_all(struct gn_pyexec *exec)
     }
 }
 
-static void wake_to_leave(struct gn_pyexec *exec)
-{
-    struct gn_list *node;
-
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    while ((node = gn_list_pop(&exec->shared.idle)) != NULL) {
-        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, idle_link);
-
-        w->is_awake = true;
-        exec->shared.n_idle--;
-        (void)pthread_cond_signal(&w->wake);
-    }
-    (void)pthread_mutex_unlock(&exec->shared.lock);
-}
-
-/* Waits a moment; true once every worker has left. */
-static bool wait_gone(struct gn_pyexec *exec, gn_deadline until_ns)
-{
-    struct timespec until = {
-            .tv_sec = (time_t)(until_ns / GN_NS_PER_S),
-            .tv_nsec = (long)(until_ns % GN_NS_PER_S),
-    };
-    bool is_gone;
-
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    if (exec->shared.n_threads > 0 || exec->shared.n_births > 0) {
-        (void)pthread_cond_timedwait(&exec->shared.gone, &exec->shared.lock, &until);
-    }
-    is_gone = exec->shared.n_threads == 0 && exec->shared.n_births == 0;
-    (void)pthread_mutex_unlock(&exec->shared.lock);
-    return is_gone;
-}
-
-/* Running calls may need the loop to end: one that writes to a client waits for it. */
-GN_LOOP_THREAD static bool wait_all_gone(struct gn_pyexec *exec, gn_deadline deadline)
-{
-    for (;;) {
-        gn_deadline now = gn_clock_now();
-        gn_deadline turn = GN_MIN(gn_deadline_after_ms(now, STOP_TURN_MS), deadline);
-
-        if (wait_gone(exec, turn)) {
-            return true;
-        }
-        gn_loop_run_once(exec->loop);
-        if (now >= deadline) {
-            return false;
-        }
-    }
-}
-
-GN_LOOP_THREAD static bool join_workers(struct gn_pyexec *exec)
-{
-    PyGILState_STATE gil = PyGILState_Ensure();
-    bool is_over;
-
-    gn_assert_gil();
-    gn_pyworker_drop_waiting(exec);
-    is_over = gn_pyworkers_reap(exec, true);
-    gn_py_fork_hook_cancel(&exec->fork_hook);
-    PyGILState_Release(gil);
-    return is_over;
-}
-
 GN_LOOP_THREAD static void detach(struct gn_pyexec *exec)
 {
     gn_loop_remove_turn_hook(&exec->own.turn_end);
@@ -557,8 +492,7 @@ enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
     *exec_ptr = NULL;
     exec->own.is_stopping = true;
     refuse_all(exec);
-    wake_to_leave(exec);
-    if (!wait_all_gone(exec, deadline) || !join_workers(exec)) {
+    if (!gn_pycrew_end(exec, deadline)) {
         detach(exec);
         return GN_ERR_TIMEOUT;
     }
@@ -566,7 +500,7 @@ enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
         gn_loop_run_once(exec->loop); /* the post that tells of the last calls */
     }
     detach(exec);
-    gn_pyworkers_free_spare(exec);
+    gn_pycrew_free_spare(exec);
     (void)pthread_cond_destroy(&exec->shared.gone);
     (void)pthread_mutex_destroy(&exec->shared.lock);
     exec->magic = 0;

@@ -3,7 +3,8 @@
 #define GN_BRIDGE_PY_PYEXEC_PRIV_H
 
 /*
- * What pyexec.c (the loop's half) and pyworker.c (the workers' half) share.
+ * What pyexec.c (the loop's half), pyworker.c (the workers' half) and pycrew.c
+ * (the workers' coming and going) share.
  * For files that include Python.h; they include that first.
  */
 
@@ -133,6 +134,14 @@ GN_ANY_THREAD void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywa
 static inline unsigned gn_pyexec_runners_locked(const struct gn_pyexec *exec)
 {
     return exec->shared.n_threads - exec->shared.n_idle - exec->shared.n_waiting;
+}
+
+static inline void gn_pyworker_set_waiting_locked(struct gn_pyworker *w, bool is_waiting)
+{
+    if (w->is_waiting != is_waiting) {
+        w->is_waiting = is_waiting;
+        w->exec->shared.n_waiting += is_waiting ? 1 : -1U;
+    }
 }
 
 #endif

@@ -6,9 +6,6 @@
  *                   or go to the idle list; sleep there without the GIL
  *     run_call      the call, then back to the loop by a lock-free stack
  *
- * Starting a thread needs the GIL, which the loop never takes: a short-lived
- * helper thread does it (a "birth").
- *
  * Calls end in two ways that matter here. Back-to-back calls would never let
  * other Python threads run if none of them executes bytecode, so the GIL is
  * offered once per switch interval. And a child that the application forked
@@ -19,7 +16,6 @@
 #include "bridge/py/pyworker.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -31,9 +27,7 @@
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
 
-#define CAPSULE_NAME "gustnado.worker"
 #define SAMPLE_EVERY 16
-#define JOIN_S 1.0
 #define YIELD_NS (5 * GN_NS_PER_MS)
 
 /* ---- what a call costs -------------------------------------------------------- */
@@ -289,7 +283,7 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
     return NULL;
 }
 
-/* ---- birth and end ----------------------------------------------------------------- */
+/* ---- the whole life ----------------------------------------------------------------- */
 
 static void settle_in(struct gn_pyworker *w)
 {
@@ -304,17 +298,10 @@ static void settle_in(struct gn_pyworker *w)
     (void)pthread_mutex_unlock(&exec->shared.lock);
 }
 
-/* The target of the thread. */
-static PyObject *live(PyObject *capsule, PyObject *unused)
+void gn_pyworker_live(struct gn_pyworker *w)
 {
-    struct gn_pyworker *w = PyCapsule_GetPointer(capsule, CAPSULE_NAME);
     struct gn_pycall *call;
 
-    (void)unused;
-    gn_assert_gil();
-    if (w == NULL) {
-        return NULL;
-    }
     settle_in(w);
     renew_context(w);
     while ((call = next_call(w)) != NULL) {
@@ -325,241 +312,9 @@ static PyObject *live(PyObject *capsule, PyObject *unused)
         Py_CLEAR(w->context);
     }
     PyErr_Clear();
-    Py_RETURN_NONE;
 }
 
-static PyMethodDef live_method = {"gustnado_worker", live, METH_NOARGS, NULL};
-
-/* threading.Thread(target=live, name="gustnado-3", daemon=True), or NULL. */
-GN_NEEDS_GIL static PyObject *make_thread(struct gn_pyworker *w, const char *name)
-{
-    PyObject *threading = PyImport_ImportModule("threading");
-    PyObject *type = threading != NULL ? PyObject_GetAttrString(threading, "Thread") : NULL;
-    PyObject *capsule = PyCapsule_New(w, CAPSULE_NAME, NULL);
-    PyObject *target = capsule != NULL ? PyCFunction_New(&live_method, capsule) : NULL;
-    PyObject *args = PyTuple_New(0);
-    PyObject *kwargs = target != NULL
-            ? Py_BuildValue("{s:O,s:s,s:O}", "target", target, "name", name, "daemon", Py_True)
-            : NULL;
-    PyObject *thread = NULL;
-
-    if (type != NULL && args != NULL && kwargs != NULL) {
-        thread = PyObject_Call(type, args, kwargs);
-    }
-    Py_XDECREF(kwargs);
-    Py_XDECREF(args);
-    Py_XDECREF(target);
-    Py_XDECREF(capsule);
-    Py_XDECREF(type);
-    Py_XDECREF(threading);
-    return thread;
-}
-
-GN_NEEDS_GIL static bool start_thread(struct gn_pyworker *w, unsigned number)
-{
-    char name[32];
-    PyObject *result = NULL;
-
-    (void)snprintf(name, sizeof(name), "gustnado-%u", number);
-    w->thread = make_thread(w, name);
-    if (w->thread != NULL) {
-        /* The worker may be gone when start returns: only the thread is ours to touch. */
-        PyObject *thread = Py_NewRef(w->thread);
-
-        result = PyObject_CallMethod(thread, "start", NULL);
-        Py_DECREF(thread);
-    }
-    if (result == NULL) {
-        gn_pyerr_log(GN_LOG_ERROR, GN_LIT("a Python worker could not be started"));
-    }
-    Py_XDECREF(result);
-    return result != NULL;
-}
-
-void gn_pyworkers_free_spare(struct gn_pyexec *exec)
-{
-    struct gn_list *node;
-
-    while ((node = gn_list_pop(&exec->shared.spare)) != NULL) {
-        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
-
-        (void)pthread_cond_destroy(&w->wake);
-        gn_free(w);
-    }
-}
-
-/* True once the thread has ended and dropped all that was its own. */
-GN_NEEDS_GIL static bool thread_is_over(PyObject *thread, bool may_wait)
-{
-    PyObject *joined = may_wait ? PyObject_CallMethod(thread, "join", "d", JOIN_S) : Py_None;
-    PyObject *alive = joined != NULL ? PyObject_CallMethod(thread, "is_alive", NULL) : NULL;
-    bool is_over = alive == Py_False;
-
-    if (alive == NULL) {
-        gn_pyerr_log(GN_LOG_WARNING, GN_LIT("joining a Python worker failed"));
-    }
-    Py_XDECREF(alive);
-    if (may_wait) {
-        Py_XDECREF(joined);
-    }
-    return is_over;
-}
-
-bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait)
-{
-    struct gn_list ended;
-    struct gn_list left;
-    struct gn_list over;
-    struct gn_list *node;
-    bool is_any_left;
-
-    gn_list_init(&ended);
-    gn_list_init(&left);
-    gn_list_init(&over);
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    gn_list_splice(&ended, &exec->shared.ended);
-    (void)pthread_mutex_unlock(&exec->shared.lock);
-    while ((node = gn_list_pop(&ended)) != NULL) {
-        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
-
-        if (thread_is_over(w->thread, may_wait)) {
-            Py_CLEAR(w->thread);
-            gn_list_append(&over, node);
-        } else {
-            gn_list_append(&left, node);
-        }
-    }
-    is_any_left = !gn_list_is_empty(&left);
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    gn_list_splice(&exec->shared.ended, &left);
-    gn_list_splice(&exec->shared.spare, &over);
-    (void)pthread_mutex_unlock(&exec->shared.lock);
-    return !is_any_left;
-}
-
-struct birth {
-    struct gn_pyexec *exec;
-    struct gn_pyworker *worker;
-    unsigned number;
-};
-
-static void *give_birth(void *arg)
-{
-    struct birth *birth = arg;
-    struct gn_pyexec *exec = birth->exec;
-    PyGILState_STATE gil = PyGILState_Ensure();
-    bool is_born;
-
-    gn_assert_gil();
-    /* Without waiting: join would make this helper a thread that Python remembers. */
-    (void)gn_pyworkers_reap(exec, false);
-    is_born = start_thread(birth->worker, birth->number);
-    if (!is_born) {
-        Py_CLEAR(birth->worker->thread);
-    }
-    PyGILState_Release(gil);
-
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    if (!is_born) {
-        gn_list_unlink(&birth->worker->link);
-        gn_list_append(&exec->shared.spare, &birth->worker->link);
-        exec->shared.n_threads--;
-    }
-    exec->shared.n_births--;
-    (void)pthread_cond_signal(&exec->shared.gone);
-    (void)pthread_mutex_unlock(&exec->shared.lock);
-    gn_free(birth);
-    return NULL;
-}
-
-static struct gn_pyworker *worker_new(struct gn_pyexec *exec)
-{
-    struct gn_pyworker *w = gn_xcalloc(sizeof(*w));
-    pthread_condattr_t attr;
-
-    w->exec = exec;
-    gn_list_init(&w->link);
-    gn_list_init(&w->idle_link);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    return w;
-}
-
-/* A worker without a thread; awake, because it will look for work at once. */
-static struct gn_pyworker *worker_get_locked(struct gn_pyexec *exec)
-{
-    struct gn_list *node = gn_list_pop(&exec->shared.spare);
-    struct gn_pyworker *w =
-            node != NULL ? GN_LIST_ENTRY(node, struct gn_pyworker, link) : worker_new(exec);
-
-    w->is_awake = true;
-    w->n_unsampled = 0;
-    return w;
-}
-
-bool gn_pyworker_start_locked(struct gn_pyexec *exec)
-{
-    struct birth *birth = gn_xalloc(sizeof(*birth));
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc;
-
-    *birth = (struct birth){
-            .exec = exec, .worker = worker_get_locked(exec), .number = ++exec->shared.n_named};
-    (void)pthread_attr_init(&attr);
-    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    rc = pthread_create(&thread, &attr, give_birth, birth);
-    (void)pthread_attr_destroy(&attr);
-    if (rc != 0) {
-        gn_list_append(&exec->shared.spare, &birth->worker->link);
-        gn_free(birth);
-        return false;
-    }
-    gn_list_append(&exec->shared.workers, &birth->worker->link);
-    exec->shared.n_threads++;
-    exec->shared.n_births++;
-    return true;
-}
-
-/* ---- what others see ------------------------------------------------------------------ */
-
-static int64_t cpu_of(clockid_t clock)
-{
-    struct timespec t;
-
-    return clock_gettime(clock, &t) == 0 ? (int64_t)t.tv_sec * GN_NS_PER_S + t.tv_nsec : 0;
-}
-
-static void set_waiting_locked(struct gn_pyworker *w, bool is_waiting)
-{
-    if (w->is_waiting != is_waiting) {
-        w->is_waiting = is_waiting;
-        w->exec->shared.n_waiting += is_waiting ? 1 : -1U;
-    }
-}
-
-void gn_pyworkers_look_locked(struct gn_pyexec *exec, int64_t elapsed_ns)
-{
-    struct gn_list *node;
-    struct gn_list *tmp;
-
-    GN_LIST_FOREACH (node, tmp, &exec->shared.workers) {
-        struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
-        int64_t cpu_ns;
-
-        if (!w->is_up || !w->is_in_call) {
-            continue;
-        }
-        cpu_ns = cpu_of(w->cpu_clock);
-        if (elapsed_ns > 0 && w->seen_calls == w->n_calls) {
-            set_waiting_locked(w, cpu_ns - w->seen_cpu_ns < elapsed_ns / 2);
-        }
-        w->seen_calls = w->n_calls;
-        w->seen_cpu_ns = cpu_ns;
-    }
-}
+/* ---- blocking ------------------------------------------------------------------ */
 
 /* The worker that the calling thread is. */
 static struct gn_pyworker *self_locked(struct gn_pyexec *exec)
@@ -590,7 +345,7 @@ static void mark_self(struct gn_pyexec *exec, bool is_waiting)
     (void)pthread_mutex_lock(&exec->shared.lock);
     w = self_locked(exec);
     if (w != NULL && w->is_in_call) {
-        set_waiting_locked(w, is_waiting);
+        gn_pyworker_set_waiting_locked(w, is_waiting);
     }
     n_queued = gn_call_queue_count(&exec->shared.queue);
     if (is_waiting && n_queued > 0 &&

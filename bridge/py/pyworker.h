@@ -3,45 +3,19 @@
 #define GN_BRIDGE_PY_PYWORKER_H
 
 /*
- * The workers of a Python executor: threads that Python itself starts
- * (threading.Thread), so that their names, thread-locals, profilers and
- * debuggers behave as everywhere else. They live in C: take a call, run it,
- * send it back, take the next one, and sleep without the GIL when none waits.
+ * What a worker of a Python executor does: take a call, run it, send it back,
+ * take the next one, and sleep without the GIL when none waits.
  */
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "server/base/attr.h"
-#include "server/base/clock.h"
 
 struct gn_pyexec;
 struct gn_pyworker;
 
-/** Starts one more worker, which counts from now on. With the executor's lock held.
- *  Returns: false when no thread could be had. */
-GN_ANY_THREAD bool gn_pyworker_start_locked(struct gn_pyexec *exec);
-
-/**
- * Looks which workers use their processor and which wait outside Python, by
- * their CPU time since the last look. With the executor's lock held.
- *
- * Units: elapsed_ns: since the last look; 0: this is the first, nothing is concluded
- */
-GN_LOOP_THREAD void gn_pyworkers_look_locked(struct gn_pyexec *exec, int64_t elapsed_ns);
+/** The life of one worker, on its own thread: returns when it has left. */
+GN_NEEDS_GIL void gn_pyworker_live(struct gn_pyworker *w);
 
 /** Drops the references that wait to be dropped. */
 GN_NEEDS_GIL void gn_pyworker_drop_waiting(struct gn_pyexec *exec);
-
-/**
- * Lets go of the workers that have left and whose threads have ended. With
- * `may_wait`, from a thread that Python knows, gives each a second to end.
- *
- * Returns: false when some are left: something they own hangs when dropped
- */
-GN_NEEDS_GIL bool gn_pyworkers_reap(struct gn_pyexec *exec, bool may_wait);
-
-/** Frees what reaping let go of. When nobody can wake a worker any more. */
-void gn_pyworkers_free_spare(struct gn_pyexec *exec);
 
 #endif
