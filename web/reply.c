@@ -164,6 +164,7 @@ struct gn_slice gn_web_vprintf(struct gn_arena *arena, const char *fmt, va_list 
     int len;
 
     va_copy(again, args);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_copy has just set it */
     len = vsnprintf(NULL, 0, fmt, again);
     va_end(again);
     gn_assert(len >= 0);

@@ -4,6 +4,7 @@
 #include "server/base/alloc.h"
 #include "server/base/ascii.h"
 #include "server/proto/uri.h"
+#include "web/route_pattern.h"
 
 /*
  * One node per distinct segment; a pattern is a path from the root. "/a/" has
@@ -18,33 +19,19 @@
  * the node, so `/u/{id}` and `/u/{name}/x` share one.
  */
 
-enum segment_kind {
-    SEGMENT_LITERAL,
-    SEGMENT_INT,
-    SEGMENT_ANY,
-    SEGMENT_TAIL,
-    SEGMENT_N_KINDS,
-};
-
 struct node {
-    struct gn_slice text; /* SEGMENT_LITERAL: decoded, owned */
+    struct gn_slice text; /* GN_SEGMENT_LITERAL: decoded, owned */
     struct gn_route *routes[GN_METHOD_N + 1];
     unsigned methods; /* bits of routes that are there */
     void *mount;
     unsigned n_literals;
     struct node **literals; /* sorted */
-    struct node *others[SEGMENT_N_KINDS];
+    struct node *others[GN_SEGMENT_N_KINDS];
 };
 
 struct gn_router {
     struct node root;
     struct gn_arena arena; /* routes and texts */
-};
-
-/** A segment of a pattern. */
-struct segment {
-    enum segment_kind kind;
-    struct gn_slice text; /* literal text, or the parameter's name */
 };
 
 /* ---- building ------------------------------------------------------------ */
@@ -99,126 +86,16 @@ static struct node *insert_literal(struct gn_router *router, struct node *n, str
     return child;
 }
 
-static struct node *insert(struct gn_router *router, struct node *n, const struct segment *s)
+static struct node *insert(
+        struct gn_router *router, struct node *n, const struct gn_route_segment *s)
 {
-    if (s->kind == SEGMENT_LITERAL) {
+    if (s->kind == GN_SEGMENT_LITERAL) {
         return insert_literal(router, n, s->text);
     }
     if (n->others[s->kind] == NULL) {
         n->others[s->kind] = gn_arena_calloc(&router->arena, sizeof(struct node));
     }
     return n->others[s->kind];
-}
-
-static bool is_name(struct gn_slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!gn_ascii_is(s.ptr[i], GN_ASCII_ALPHA | GN_ASCII_DIGIT) && s.ptr[i] != '_') {
-            return false;
-        }
-    }
-    return s.len > 0;
-}
-
-/** `{name}`, `{name:int}` or `{name:path}`. */
-static enum gn_err parse_parameter(
-        struct gn_slice text, struct segment *out, struct gn_slice pattern, struct gn_error *err)
-{
-    struct gn_slice inside = gn_slice_of(text.ptr + 1, text.len - 2);
-    size_t colon = gn_slice_find(inside, ':');
-    struct gn_slice type = gn_slice_skip(inside, colon + 1);
-
-    *out = (struct segment){.kind = SEGMENT_ANY, .text = gn_slice_of(inside.ptr, colon)};
-    if (colon < inside.len) {
-        if (gn_slice_eq(type, GN_LIT("int"))) {
-            out->kind = SEGMENT_INT;
-        } else if (gn_slice_eq(type, GN_LIT("path"))) {
-            out->kind = SEGMENT_TAIL;
-        } else {
-            return gn_error_set(err, GN_ERR_INVALID, 0,
-                    "pattern '" GN_SLICE_FMT "': '" GN_SLICE_FMT "' is neither int nor path",
-                    GN_SLICE_ARG(pattern), GN_SLICE_ARG(type));
-        }
-    }
-    if (!is_name(out->text)) {
-        return gn_error_set(err, GN_ERR_INVALID, 0,
-                "pattern '" GN_SLICE_FMT "': a parameter's name is letters, digits and _",
-                GN_SLICE_ARG(pattern));
-    }
-    return GN_OK;
-}
-
-static enum gn_err parse_segment(struct gn_arena *arena, struct gn_slice text, struct segment *out,
-        struct gn_slice pattern, struct gn_error *err)
-{
-    if (text.len >= 2 && text.ptr[0] == '{' && text.ptr[text.len - 1] == '}') {
-        return parse_parameter(text, out, pattern, err);
-    }
-    if (gn_slice_find(text, '{') < text.len || gn_slice_find(text, '}') < text.len) {
-        return gn_error_set(err, GN_ERR_INVALID, 0,
-                "pattern '" GN_SLICE_FMT "': a parameter must be a whole segment",
-                GN_SLICE_ARG(pattern));
-    }
-    out->kind = SEGMENT_LITERAL;
-    if (gn_uri_decode(arena, text, GN_URI_PATH, &out->text) != GN_OK) {
-        return gn_error_set(err, GN_ERR_INVALID, 0, "pattern '" GN_SLICE_FMT "' holds %%00",
-                GN_SLICE_ARG(pattern));
-    }
-    return GN_OK;
-}
-
-static enum gn_err check_parameter(
-        const struct segment *segments, unsigned n, struct gn_slice pattern, struct gn_error *err)
-{
-    const struct segment *last = &segments[n];
-    unsigned n_params = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        n_params += segments[i].kind != SEGMENT_LITERAL;
-        if (segments[i].kind == SEGMENT_TAIL) {
-            return gn_error_set(err, GN_ERR_INVALID, 0,
-                    "pattern '" GN_SLICE_FMT "': a path parameter must stand last",
-                    GN_SLICE_ARG(pattern));
-        }
-        if (segments[i].kind != SEGMENT_LITERAL && last->kind != SEGMENT_LITERAL &&
-                gn_slice_eq(segments[i].text, last->text)) {
-            return gn_error_set(err, GN_ERR_INVALID, 0,
-                    "pattern '" GN_SLICE_FMT "': two parameters have the same name",
-                    GN_SLICE_ARG(pattern));
-        }
-    }
-    if (n_params >= GN_ROUTE_PARAMS && last->kind != SEGMENT_LITERAL) {
-        return gn_error_set(err, GN_ERR_INVALID, 0,
-                "pattern '" GN_SLICE_FMT "' has more than %d parameters", GN_SLICE_ARG(pattern),
-                (int)GN_ROUTE_PARAMS);
-    }
-    return GN_OK;
-}
-
-/** Cuts a pattern into `segments`, which has room for GN_ROUTE_DEPTH. */
-static enum gn_err parse_pattern(struct gn_arena *arena, struct gn_slice pattern,
-        struct segment *segments, unsigned *n_out, struct gn_error *err)
-{
-    struct gn_slice rest = gn_slice_skip(pattern, 1);
-    struct gn_slice text;
-    unsigned n = 0;
-
-    if (pattern.len == 0 || pattern.ptr[0] != '/') {
-        return gn_error_set(err, GN_ERR_INVALID, 0, "pattern '" GN_SLICE_FMT "' must start with /",
-                GN_SLICE_ARG(pattern));
-    }
-    while (gn_slice_split(&rest, '/', &text)) {
-        if (n == GN_ROUTE_DEPTH) {
-            return gn_error_set(err, GN_ERR_INVALID, 0,
-                    "pattern '" GN_SLICE_FMT "' has more than %d segments", GN_SLICE_ARG(pattern),
-                    (int)GN_ROUTE_DEPTH);
-        }
-        GN_TRY(parse_segment(arena, text, &segments[n], pattern, err));
-        GN_TRY(check_parameter(segments, n, pattern, err));
-        n++;
-    }
-    *n_out = n;
-    return GN_OK;
 }
 
 struct gn_router *gn_router_create(void)
@@ -242,7 +119,7 @@ static void free_children(struct node *root)
 
         if (i < n->n_literals) {
             child = n->literals[i];
-        } else if (i < n->n_literals + SEGMENT_N_KINDS) {
+        } else if (i < n->n_literals + GN_SEGMENT_N_KINDS) {
             child = n->others[i - n->n_literals];
         } else {
             gn_free(n->literals);
@@ -268,7 +145,7 @@ void gn_router_destroy(struct gn_router **router)
 }
 
 static struct gn_route *make_route(
-        struct gn_router *router, const struct segment *segments, unsigned n, void *target)
+        struct gn_router *router, const struct gn_route_segment *segments, unsigned n, void *target)
 {
     struct gn_route *route = gn_arena_alloc(
             &router->arena, sizeof(*route) + GN_ROUTE_PARAMS * sizeof(struct gn_slice));
@@ -276,7 +153,7 @@ static struct gn_route *make_route(
     route->target = target;
     route->n_names = 0;
     for (unsigned i = 0; i < n; i++) {
-        if (segments[i].kind != SEGMENT_LITERAL) {
+        if (segments[i].kind != GN_SEGMENT_LITERAL) {
             route->names[route->n_names++] = gn_arena_dup(&router->arena, segments[i].text);
         }
     }
@@ -286,12 +163,12 @@ static struct gn_route *make_route(
 enum gn_err gn_router_add(struct gn_router *router, struct gn_slice pattern, unsigned methods,
         void *target, struct gn_error *err)
 {
-    struct segment segments[GN_ROUTE_DEPTH];
+    struct gn_route_segment segments[GN_ROUTE_DEPTH];
     struct node *n = &router->root;
     struct gn_route *route;
     unsigned n_segments;
 
-    GN_TRY(parse_pattern(&router->arena, pattern, segments, &n_segments, err));
+    GN_TRY(gn_route_pattern_parse(&router->arena, pattern, segments, &n_segments, err));
     for (unsigned i = 0; i < n_segments; i++) {
         n = insert(router, n, &segments[i]);
     }
@@ -313,13 +190,13 @@ enum gn_err gn_router_add(struct gn_router *router, struct gn_slice pattern, uns
 enum gn_err gn_router_mount(
         struct gn_router *router, struct gn_slice prefix, void *target, struct gn_error *err)
 {
-    struct segment segments[GN_ROUTE_DEPTH];
+    struct gn_route_segment segments[GN_ROUTE_DEPTH];
     struct node *n = &router->root;
     unsigned n_segments;
 
-    GN_TRY(parse_pattern(&router->arena, prefix, segments, &n_segments, err));
+    GN_TRY(gn_route_pattern_parse(&router->arena, prefix, segments, &n_segments, err));
     for (unsigned i = 0; i < n_segments; i++) {
-        if (segments[i].kind != SEGMENT_LITERAL || segments[i].text.len == 0) {
+        if (segments[i].kind != GN_SEGMENT_LITERAL || segments[i].text.len == 0) {
             return gn_error_set(err, GN_ERR_INVALID, 0,
                     "prefix '" GN_SLICE_FMT "' must be literal segments, without a / at the end",
                     GN_SLICE_ARG(prefix));
@@ -385,7 +262,7 @@ static enum gn_err enter(const struct walk *w, struct frame *f, const struct nod
     f->node = node;
     f->start = start;
     f->end = start + len;
-    f->next_kind = SEGMENT_LITERAL;
+    f->next_kind = GN_SEGMENT_LITERAL;
     f->n_values = n_values;
     f->is_literal = is_literal;
     return decode(w, gn_slice_of(rest.ptr, len), &f->segment);
@@ -397,11 +274,11 @@ static const struct node *child_for(const struct frame *f, unsigned kind)
     const struct node *child = f->node->others[kind];
 
     switch (kind) {
-    case SEGMENT_LITERAL:
+    case GN_SEGMENT_LITERAL:
         return find_literal(f->node, f->segment);
-    case SEGMENT_INT:
+    case GN_SEGMENT_INT:
         return child != NULL && is_digits(f->segment) ? child : NULL;
-    case SEGMENT_ANY:
+    case GN_SEGMENT_ANY:
         return f->segment.len > 0 ? child : NULL;
     default:
         return child;
@@ -451,7 +328,7 @@ static enum gn_route_result walk(struct walk *w)
         const struct node *child;
         unsigned n_values = f->n_values;
 
-        if (kind == SEGMENT_N_KINDS) {
+        if (kind == GN_SEGMENT_N_KINDS) {
             depth--;
             continue;
         }
@@ -459,16 +336,16 @@ static enum gn_route_result walk(struct walk *w)
         if (child == NULL) {
             continue;
         }
-        if (kind == SEGMENT_LITERAL) {
+        if (kind == GN_SEGMENT_LITERAL) {
             note_mount(w, f, child);
-        } else if (kind == SEGMENT_TAIL) {
+        } else if (kind == GN_SEGMENT_TAIL) {
             if (decode(w, gn_slice_skip(w->path, f->start), &w->out->values[n_values]) != GN_OK) {
                 return GN_ROUTE_BAD;
             }
         } else {
             w->out->values[n_values++] = f->segment;
         }
-        if (kind == SEGMENT_TAIL || f->end == w->path.len) {
+        if (kind == GN_SEGMENT_TAIL || f->end == w->path.len) {
             if (take_route(w, child)) {
                 return GN_ROUTE_FOUND;
             }
@@ -477,7 +354,7 @@ static enum gn_route_result walk(struct walk *w)
         if (depth + 1 < GN_ROUTE_DEPTH) {
             depth++;
             if (enter(w, &w->frames[depth], child, f->end + 1, n_values,
-                        f->is_literal && kind == SEGMENT_LITERAL) != GN_OK) {
+                        f->is_literal && kind == GN_SEGMENT_LITERAL) != GN_OK) {
                 return GN_ROUTE_BAD;
             }
         }

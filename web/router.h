@@ -14,13 +14,9 @@
 #include "server/base/err.h"
 #include "server/base/slice.h"
 #include "server/proto/http_method.h"
+#include "web/route_pattern.h"
 
 struct gn_router;
-
-enum {
-    GN_ROUTE_PARAMS = 16, /* the most a pattern may have */
-    GN_ROUTE_DEPTH = 32,  /* the most segments a pattern may have */
-};
 
 /** Methods are sets of these bits; the last stands for all that have no route of their own. */
 #define GN_METHOD_BIT(method) (1u << (method))

@@ -54,6 +54,30 @@ struct gn_websocket {
 
 #define GN_WEBSOCKET_MAGIC 0x52b7e0c8u
 
+enum { GN_WEBSOCKET_NAMES = 32 }; /* subprotocols, or origins, of one route */
+
+/** A WebSocket route. */
+struct gn_ws_acceptor {
+    const struct gn_websocket_ops *ops;
+    char *pattern; /* for the log */
+    struct gn_slice protocols[GN_WEBSOCKET_NAMES];
+    struct gn_slice origins[GN_WEBSOCKET_NAMES];
+    struct gn_ws_handshake_options handshake;
+};
+
+/* ---- websocket_handler.c ---- */
+
+extern const struct gn_ws_conn_ops gn_websocket_conn_ops;
+
+/** Prepares a zeroed object. */
+void gn_websocket_init(struct gn_websocket *ws);
+/** The connection is there: `open`, then messages. `ws` may be gone after it. */
+GN_LOOP_THREAD void gn_websocket_begin(struct gn_websocket *ws);
+/** Calls `close` and frees, as soon as nobody waits for it. */
+GN_LOOP_THREAD void gn_websocket_end(struct gn_websocket *ws);
+
+/* ---- ws_group.c ---- */
+
 /** Leaves every group. */
 GN_LOOP_THREAD void gn_ws_leave_groups(struct gn_websocket *ws);
 
