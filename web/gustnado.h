@@ -35,6 +35,7 @@
 #include "server/loop/task.h"
 #include "web/app_run.h"
 #include "web/application.h"
+#include "web/json_depth.h"
 #include "web/module.h"
 #include "web/reply.h"
 #include "web/request.h"

@@ -6,8 +6,8 @@
 #include "server/base/alloc.h"
 #include "server/proto/http_status.h"
 
-#define PAGE_BYTES 2048
-#define DETAIL_BYTES 300
+#define DETAIL_BYTES 300 /* at most 8 bytes each when escaped; the rest of a page is under 2 KiB   \
+                          */
 
 /** Copies with `escape` for each byte; stops where room ends. */
 typedef const char *(*escape_fn)(char c, char buffer[8]);
@@ -47,7 +47,7 @@ static const char *escape_json(char c, char buffer[8])
 
 static void append_text(struct gn_buf *page, const char *text)
 {
-    /* The page has room for everything that can be said here; see PAGE_BYTES. */
+    /* The page has room for everything that can be said here; see GN_ERROR_PAGE_BYTES. */
     enum gn_err rc = gn_buf_append(page, gn_slice_str(text));
 
     gn_assert(rc == GN_OK);
@@ -123,26 +123,32 @@ static bool prefers_json(const struct gn_http1_head *head)
     return mentions(accept, GN_LIT("application/json")) && !mentions(accept, GN_LIT("text/html"));
 }
 
+struct gn_slice gn_error_page_make(
+        const struct gn_http1_head *head, int status, struct gn_slice detail, struct gn_buf *page)
+{
+    struct gn_slice reason = gn_http_status_reason(status);
+    char title[80];
+
+    if (prefers_json(head)) {
+        write_json(page, status, detail);
+        return GN_LIT("application/json");
+    }
+    (void)snprintf(title, sizeof(title), "%d " GN_SLICE_FMT, status, GN_SLICE_ARG(reason));
+    write_html(page, title, detail);
+    return GN_LIT("text/html; charset=utf-8");
+}
+
 void gn_error_page_write(struct gn_http1_writer *writer, const struct gn_http1_head *head,
         int status, struct gn_slice detail, struct gn_slice date, struct gn_buf *out)
 {
-    struct gn_slice reason = gn_http_status_reason(status);
-    bool as_json = prefers_json(head);
-    const struct gn_header type = GN_HEADER(CONTENT_TYPE, "Content-Type",
-            as_json ? GN_LIT("application/json") : GN_LIT("text/html; charset=utf-8"));
+    struct gn_buf page;
+    struct gn_header type;
     struct gn_http1_response response = {
             .status = status, .headers = &type, .n_headers = 1, .date = date};
-    struct gn_buf page;
-    char title[80];
     enum gn_err rc;
 
-    gn_buf_init(&page, PAGE_BYTES + 8 * DETAIL_BYTES);
-    (void)snprintf(title, sizeof(title), "%d " GN_SLICE_FMT, status, GN_SLICE_ARG(reason));
-    if (as_json) {
-        write_json(&page, status, detail);
-    } else {
-        write_html(&page, title, detail);
-    }
+    gn_buf_init(&page, GN_ERROR_PAGE_BYTES);
+    type = GN_HEADER(CONTENT_TYPE, "Content-Type", gn_error_page_make(head, status, detail, &page));
     rc = gn_http1_writer_reply(writer, &response, gn_buf_slice(&page), out);
     gn_assert(rc == GN_OK);
     gn_buf_fini(&page);

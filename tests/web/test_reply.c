@@ -159,6 +159,7 @@ GN_LOOP_THREAD static enum gn_err with_failure(struct gn_request *r)
 
 GN_LOOP_THREAD static enum gn_err with_challenge(struct gn_request *r)
 {
+    gn_reply_header(r, "content-type", GN_LIT("text/x-other"));
     gn_reply_header(r, "WWW-Authenticate", GN_LIT("Basic realm=\"x\""));
     return gn_fail(r, 401, "log in");
 }
@@ -178,6 +179,12 @@ Test(reply, turns_failures_into_error_pages)
     a = ask(with_challenge, "");
     cr_assert_eq(a.status, 401);
     cr_assert_not_null(web_field(&a, "WWW-Authenticate").ptr);
+    cr_assert(gn_slice_starts_with(web_field(&a, "Content-Type"), GN_LIT("text/html")));
+    a = ask(with_challenge, "Accept: application/json\r\n");
+    cr_assert(gn_slice_eq(a.body,
+                      GN_LIT("{\"status\":401,\"error\":\"Unauthorized\",\"detail\":\"log "
+                             "in\"}\n")),
+            "%.*s", (int)a.body.len, a.body.ptr);
     a = ask(with_timeout, "");
     cr_assert_eq(a.status, gn_err_http_status(GN_ERR_TIMEOUT));
 }
