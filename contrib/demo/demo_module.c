@@ -131,7 +131,9 @@ static enum gn_err say(struct demo *demo, struct gn_websocket *ws, const json_t 
 static enum gn_err on_message(struct gn_websocket *ws, enum gn_ws_opcode kind, struct gn_slice data)
 {
     struct demo *demo = gn_ws_data(ws);
-    json_t *message = kind == GN_WS_TEXT ? json_loadb(data.ptr, data.len, 0, NULL) : NULL;
+    /* Jansson calls itself for each level; this stack is small. */
+    bool is_readable = kind == GN_WS_TEXT && gn_json_is_shallow(data, 4);
+    json_t *message = is_readable ? json_loadb(data.ptr, data.len, 0, NULL) : NULL;
     const char *type = json_string_value(json_object_get(message, "type"));
     enum gn_err status = GN_OK;
 

@@ -333,3 +333,13 @@ def test_graceful_stop_says_going_away(base_dir):
         assert server.wait() == 0
     finally:
         server.kill()
+
+
+def test_deeply_nested_json_does_not_run_out_of_stack(server):
+    with Member(server) as member:
+        member.ws.send("[" * 4000)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                member.ws.recv(timeout=10 * SLOW)
+        assert closed.value.rcvd.code == 1008
+    assert server.alive()
