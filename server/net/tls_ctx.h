@@ -59,6 +59,6 @@ GN_MUST_CHECK enum gn_err gn_tls_ctx_create(
         const struct gn_tls_options *options, struct gn_tls_ctx **ctx_out, struct gn_error *err);
 struct gn_tls_ctx *gn_tls_ctx_ref(struct gn_tls_ctx *ctx);
 /** Accepts NULL; sets `*ctx` to NULL. */
-void gn_tls_ctx_unref(struct gn_tls_ctx **ctx);
+void gn_tls_ctx_unref(struct gn_tls_ctx **ctx_ptr);
 
 #endif
