@@ -183,8 +183,10 @@ GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
     mount->prefix = gn_slice_of(gn_xstrndup(prefix.ptr, prefix.len), prefix.len);
     mount->application = Py_NewRef(options->application);
     c->n_mounts++;
-    mount->environ.dict = gn_wsgi_environ_template(&c->python.environ, prefix, facts);
-    return mount->environ.dict != NULL ? GN_OK : python_failed(err);
+    if (gn_wsgi_template_init(&mount->environ, &c->python.environ, prefix, facts) != GN_OK) {
+        return python_failed(err);
+    }
+    return GN_OK;
 }
 
 GN_NEEDS_GIL static enum gn_err add_mounts(struct gn_wsgi_container *c,
@@ -254,7 +256,7 @@ struct gn_wsgi_stats gn_wsgi_container_stats(const struct gn_wsgi_container *con
 GN_NEEDS_GIL static void drop_python(struct gn_wsgi_container *c)
 {
     for (unsigned i = 0; i < c->n_mounts; i++) {
-        Py_CLEAR(c->mounts[i].environ.dict);
+        gn_wsgi_template_fini(&c->mounts[i].environ);
         Py_CLEAR(c->mounts[i].application);
     }
     gn_wsgi_environ_fini(&c->python.environ);

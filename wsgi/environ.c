@@ -9,8 +9,15 @@
 /*
  * The template holds a key for everything that is always there, so that a copy
  * clones one table wholesale and replacing values never grows it; there is
- * room for some seventeen headers before it would. Values that equal the
- * template's (GET, HTTP/1.1, no query) are not set again.
+ * room for some seventeen headers before it would. It follows the traffic:
+ * each value is brought up to date in the template, where the same object as
+ * last time (a path, a host, a client, GET) is no work at all, and then the
+ * template is copied.
+ *
+ * Invariants: the template never loses a key, for then its copies would stop
+ * being clones. Between the first value brought up to date and the copy no
+ * Python code can run and the GIL is kept, so two workers cannot mix their
+ * requests. Objects of one call never enter the template: it would keep them.
  *
  * A header that comes twice is joined with "," in the order sent, Cookie with
  * "; " (RFC 6265 5.4, RFC 9110 5.3). Fields the parser marked hidden, those
@@ -42,164 +49,99 @@ enum gn_err gn_wsgi_environ_init(struct gn_wsgi_environ *env)
     return gn_wsgi_names_init(&env->names);
 }
 
-static void peer_clear(struct gn_wsgi_peer *peer)
-{
-    Py_CLEAR(peer->host);
-    Py_CLEAR(peer->port);
-    Py_CLEAR(peer->text);
-    peer->key = (struct gn_wsgi_peer_key){0};
-}
-
 void gn_wsgi_environ_fini(struct gn_wsgi_environ *env)
 {
-    for (unsigned i = 0; i < GN_WSGI_PEER_SETS; i++) {
-        for (unsigned way = 0; way < GN_WSGI_PEER_WAYS; way++) {
-            peer_clear(&env->peers[i].ways[way]);
-        }
-    }
-    peer_clear(&env->stranger);
+    gn_wsgi_peers_fini(&env->peers);
     gn_wsgi_text_cache_fini(&env->texts);
     gn_wsgi_names_fini(&env->names);
 }
 
 /* ---- the template ---------------------------------------------------------- */
 
-static enum gn_err put_flags(
-        PyObject *dict, PyObject *const *fixed, const struct gn_wsgi_environ_facts *facts)
+/** What assigning to a template takes. */
+struct target {
+    struct gn_wsgi_template *template;
+    PyObject *const *fixed;
+};
+
+/** Brings one key of the template up to date; the value is borrowed. */
+static enum gn_err assign(const struct target *t, enum gn_wsgi_name name, PyObject *value)
 {
-    GN_TRY(put_borrowed(
-            dict, fixed[GN_WSGI_NAME_WSGI_MULTITHREAD], facts->multithread ? Py_True : Py_False));
-    GN_TRY(put_borrowed(
-            dict, fixed[GN_WSGI_NAME_WSGI_MULTIPROCESS], facts->multiprocess ? Py_True : Py_False));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_RUN_ONCE], Py_False));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_INPUT_TERMINATED], Py_True));
-    GN_TRY(put(dict, fixed[GN_WSGI_NAME_WSGI_VERSION], Py_BuildValue("(ii)", 1, 0)));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_ERRORS], facts->errors));
-    return put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_FILE_WRAPPER], facts->file_wrapper);
+    if (GN_LIKELY(t->template->values[name] == value)) {
+        return GN_OK;
+    }
+    GN_TRY(put_borrowed(t->template->dict, t->fixed[name], value));
+    t->template->values[name] = value;
+    return GN_OK;
 }
 
-GN_NEEDS_GIL static enum gn_err put_usual(PyObject *dict, const struct gn_wsgi_names *names,
+/** The same with a new reference, which is consumed; NULL means an exception is set. */
+static enum gn_err assign_new(const struct target *t, enum gn_wsgi_name name, PyObject *value)
+{
+    enum gn_err rc;
+
+    if (value == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    rc = assign(t, name, value);
+    Py_DECREF(value);
+    return rc;
+}
+
+static enum gn_err assign_facts(const struct target *t, const struct gn_wsgi_environ_facts *facts)
+{
+    PyObject *multithread = facts->multithread ? Py_True : Py_False;
+    PyObject *multiprocess = facts->multiprocess ? Py_True : Py_False;
+
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_MULTITHREAD, multithread));
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_MULTIPROCESS, multiprocess));
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_RUN_ONCE, Py_False));
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_INPUT_TERMINATED, Py_True));
+    GN_TRY(assign_new(t, GN_WSGI_NAME_WSGI_VERSION, Py_BuildValue("(ii)", 1, 0)));
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_ERRORS, facts->errors));
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_FILE_WRAPPER, facts->file_wrapper));
+    return assign_new(t, GN_WSGI_NAME_GATEWAY_INTERFACE, PyUnicode_FromString("CGI/1.1"));
+}
+
+enum gn_err gn_wsgi_template_init(struct gn_wsgi_template *template, struct gn_wsgi_environ *env,
         struct gn_slice script_name, const struct gn_wsgi_environ_facts *facts)
 {
-    static const enum gn_wsgi_name replaced[] = {GN_WSGI_NAME_PATH_INFO, GN_WSGI_NAME_QUERY_STRING,
-            GN_WSGI_NAME_SERVER_NAME, GN_WSGI_NAME_SERVER_PORT, GN_WSGI_NAME_REMOTE_ADDR,
-            GN_WSGI_NAME_REMOTE_PORT, GN_WSGI_NAME_REQUEST_URI, GN_WSGI_NAME_RAW_URI,
-            GN_WSGI_NAME_WSGI_INPUT, GN_WSGI_NAME_WSGI_EARLY_HINTS,
-            GN_WSGI_NAME_GUSTNADO_CLIENT_DISCONNECTED, GN_WSGI_NAME_GUSTNADO_PEER_ADDR};
-    PyObject *const *fixed = names->fixed;
+    const struct target t = {.template = template, .fixed = env->names.fixed};
 
-    for (size_t i = 0; i < GN_ARRAY_LEN(replaced); i++) {
-        GN_TRY(put_borrowed(dict, fixed[replaced[i]], names->empty));
+    template->dict = PyDict_New();
+    template->script_name = gn_wsgi_text(script_name);
+    if (template->dict == NULL || template->script_name == NULL) {
+        return GN_ERR_PYTHON;
     }
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_REQUEST_METHOD], names->method[GN_METHOD_GET]));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_SERVER_PROTOCOL], names->http_1_1));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_URL_SCHEME], names->http));
-    GN_TRY(put(dict, fixed[GN_WSGI_NAME_SCRIPT_NAME], gn_wsgi_text(script_name)));
-    GN_TRY(put(dict, fixed[GN_WSGI_NAME_SERVER_SOFTWARE], gn_wsgi_text(facts->server_software)));
-    return put(dict, fixed[GN_WSGI_NAME_GATEWAY_INTERFACE], PyUnicode_FromString("CGI/1.1"));
+    for (unsigned name = 0; name < GN_WSGI_NAME_N; name++) {
+        if (name != GN_WSGI_NAME_HTTPS && name != GN_WSGI_NAME_CONTENT_LENGTH) {
+            GN_TRY(assign(&t, (enum gn_wsgi_name)name, env->names.empty));
+        }
+    }
+    GN_TRY(assign_new(&t, GN_WSGI_NAME_SERVER_SOFTWARE, gn_wsgi_text(facts->server_software)));
+    return assign_facts(&t, facts);
 }
 
-PyObject *gn_wsgi_environ_template(struct gn_wsgi_environ *env, struct gn_slice script_name,
-        const struct gn_wsgi_environ_facts *facts)
+void gn_wsgi_template_fini(struct gn_wsgi_template *template)
 {
-    PyObject *dict = PyDict_New();
-
-    if (dict != NULL &&
-            (put_usual(dict, &env->names, script_name, facts) != GN_OK ||
-                    put_flags(dict, env->names.fixed, facts) != GN_OK)) {
-        Py_CLEAR(dict);
-    }
-    return dict;
+    Py_CLEAR(template->dict);
+    Py_CLEAR(template->script_name);
 }
 
 /* ---- who is talking to whom ------------------------------------------------ */
 
-static struct gn_wsgi_peer_key peer_key(const struct gn_addr *addr)
-{
-    struct gn_wsgi_peer_key key = {0};
-
-    if (addr->u.sa.sa_family == AF_INET) {
-        key.family = AF_INET;
-        key.port = addr->u.in.sin_port;
-        memcpy(key.host, &addr->u.in.sin_addr, 4);
-    } else if (addr->u.sa.sa_family == AF_INET6) {
-        key.family = AF_INET6;
-        key.port = addr->u.in6.sin6_port;
-        key.scope = addr->u.in6.sin6_scope_id;
-        memcpy(key.host, &addr->u.in6.sin6_addr, 16);
-    }
-    return key;
-}
-
-static struct gn_slice key_bytes(const struct gn_wsgi_peer_key *key)
-{
-    return gn_slice_of((const char *)(const void *)key, sizeof(*key)); /* it has no padding */
-}
-
-GN_NEEDS_GIL static PyObject *host_text(const struct gn_addr *addr)
-{
-    char text[GN_ADDR_TEXT_BYTES];
-    size_t len = gn_addr_format_host(addr, text);
-
-    return gn_wsgi_text(gn_slice_of(text, len));
-}
-
-static PyObject *port_text(const struct gn_addr *addr)
-{
-    return gn_addr_is_unix(addr) ? PyUnicode_FromString("")
-                                 : PyUnicode_FromFormat("%d", (int)gn_addr_port(addr));
-}
-
-GN_NEEDS_GIL static enum gn_err peer_set(struct gn_wsgi_peer *peer, const struct gn_addr *addr)
-{
-    char text[GN_ADDR_TEXT_BYTES];
-
-    gn_addr_format(addr, text);
-    peer_clear(peer);
-    peer->host = host_text(addr);
-    peer->port = port_text(addr);
-    peer->text = gn_wsgi_text(gn_slice_str(text));
-    if (peer->host == NULL || peer->port == NULL || peer->text == NULL) {
-        return GN_ERR_PYTHON;
-    }
-    peer->key = peer_key(addr);
-    return GN_OK;
-}
-
-/** The strings of an address, made when it is not among those kept; NULL raised. */
-GN_NEEDS_GIL static const struct gn_wsgi_peer *find_peer(
-        struct gn_wsgi_environ *env, const struct gn_addr *addr)
-{
-    struct gn_wsgi_peer_key key = peer_key(addr);
-    struct gn_wsgi_peer *peer = &env->stranger;
-
-    if (key.family != 0) {
-        uint32_t hash = gn_wsgi_text_hash(key_bytes(&key));
-        struct gn_wsgi_peer_set *set = &env->peers[hash & (GN_WSGI_PEER_SETS - 1)];
-
-        for (unsigned way = 0; way < GN_WSGI_PEER_WAYS; way++) {
-            if (gn_slice_eq(key_bytes(&set->ways[way].key), key_bytes(&key))) {
-                return &set->ways[way];
-            }
-        }
-        peer = &set->ways[set->next++ % GN_WSGI_PEER_WAYS];
-    }
-    return peer_set(peer, addr) == GN_OK ? peer : NULL;
-}
-
-GN_NEEDS_GIL static enum gn_err put_remote(struct gn_wsgi_environ *env, PyObject *dict,
+GN_NEEDS_GIL static enum gn_err assign_remote(struct gn_wsgi_environ *env, const struct target *t,
         const struct gn_addr *addr, struct gn_wsgi_asked *asked_out)
 {
-    const struct gn_wsgi_peer *peer = find_peer(env, addr);
-    PyObject *const *fixed = env->names.fixed;
+    const struct gn_wsgi_peer *peer = gn_wsgi_peers_find(&env->peers, addr);
 
     if (peer == NULL) {
         return GN_ERR_PYTHON;
     }
     asked_out->peer = Py_NewRef(peer->text);
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_REMOTE_ADDR], peer->host));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_REMOTE_PORT], peer->port));
-    return put_borrowed(dict, fixed[GN_WSGI_NAME_GUSTNADO_PEER_ADDR], peer->text);
+    GN_TRY(assign(t, GN_WSGI_NAME_REMOTE_ADDR, peer->host));
+    GN_TRY(assign(t, GN_WSGI_NAME_REMOTE_PORT, peer->port));
+    return assign(t, GN_WSGI_NAME_GUSTNADO_PEER_ADDR, peer->text);
 }
 
 /** The host of `host[:port]`, brackets of an IPv6 literal kept (RFC 3875 4.1.14). */
@@ -224,6 +166,12 @@ static bool is_wildcard(const struct gn_addr *addr)
     return addr->u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&addr->u.in6.sin6_addr);
 }
 
+/** A listener on TCP: it has a port, and unless it is a wildcard a name. */
+static bool has_port(const struct gn_addr *addr)
+{
+    return addr != NULL && addr->len > 0 && !gn_addr_is_unix(addr);
+}
+
 static bool is_same_addr(const struct gn_addr *a, const struct gn_addr *b)
 {
     return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
@@ -242,121 +190,112 @@ GN_NEEDS_GIL static PyObject *bracketed(const struct gn_addr *addr)
     return gn_wsgi_text(gn_slice_of(text, len + 2));
 }
 
-/** Puts a listener's name and port into the template, for this request and all that follow. */
-GN_NEEDS_GIL static enum gn_err adopt_local(
-        struct gn_wsgi_environ *env, struct gn_wsgi_template *template, const struct gn_addr *local)
-{
-    PyObject *const *fixed = env->names.fixed;
-
-    GN_TRY(put(template->dict, fixed[GN_WSGI_NAME_SERVER_NAME], bracketed(local)));
-    GN_TRY(put(template->dict, fixed[GN_WSGI_NAME_SERVER_PORT], port_text(local)));
-    template->local = *local;
-    return GN_OK;
-}
-
 /**
- * The listener's own address names the server where it has one: that is in the
- * template. Where it has not (a wildcard, a Unix socket) the client's Host
- * must do.
+ * Name and port by the client's Host, where the listener has none of its own:
+ * behind a wildcard address (which has a port) or a Unix socket.
  */
-GN_NEEDS_GIL static enum gn_err put_server_by_host(
-        struct gn_wsgi_environ *env, PyObject *dict, const struct gn_exchange *ex)
+GN_NEEDS_GIL static enum gn_err assign_server_by_host(
+        struct gn_wsgi_environ *env, const struct target *t, const struct gn_exchange *ex)
 {
-    const struct gn_addr *addr = ex->local;
-    PyObject *const *fixed = env->names.fixed;
     struct gn_slice host = host_without_port(ex->head->host);
-    struct gn_slice host_port = port_of_host(ex->head->host);
-    bool has_port = addr != NULL && addr->len > 0 && !gn_addr_is_unix(addr);
+    struct gn_slice port = port_of_host(ex->head->host);
 
-    if (GN_LIKELY(has_port && !is_wildcard(addr))) {
-        return GN_OK;
-    }
     if (host.len == 0) {
         host = GN_LIT("localhost");
     }
-    GN_TRY(put(dict, fixed[GN_WSGI_NAME_SERVER_NAME], gn_wsgi_text_cached(&env->texts, host)));
-    if (has_port) {
+    GN_TRY(assign_new(t, GN_WSGI_NAME_SERVER_NAME, gn_wsgi_text_cached(&env->texts, host)));
+    if (has_port(ex->local)) {
         return GN_OK;
     }
-    if (host_port.len == 0) {
-        host_port = ex->is_tls ? GN_LIT("443") : GN_LIT("80");
+    if (port.len == 0) {
+        port = ex->is_tls ? GN_LIT("443") : GN_LIT("80");
     }
-    return put(dict, fixed[GN_WSGI_NAME_SERVER_PORT], gn_wsgi_text_cached(&env->texts, host_port));
+    return assign_new(t, GN_WSGI_NAME_SERVER_PORT, gn_wsgi_text_cached(&env->texts, port));
+}
+
+/** The listener's own address names the server. */
+GN_NEEDS_GIL static enum gn_err assign_server(
+        struct gn_wsgi_environ *env, const struct target *t, const struct gn_exchange *ex)
+{
+    const struct gn_addr *local = ex->local;
+
+    if (GN_UNLIKELY(!has_port(local))) {
+        t->template->local = (struct gn_addr){0};
+        return assign_server_by_host(env, t, ex);
+    }
+    if (GN_UNLIKELY(!is_same_addr(&t->template->local, local))) {
+        GN_TRY(assign_new(t, GN_WSGI_NAME_SERVER_NAME, bracketed(local)));
+        GN_TRY(assign_new(
+                t, GN_WSGI_NAME_SERVER_PORT, PyUnicode_FromFormat("%d", (int)gn_addr_port(local))));
+        t->template->local = *local;
+    }
+    return is_wildcard(local) ? assign_server_by_host(env, t, ex) : GN_OK;
 }
 
 /* ---- the request line ------------------------------------------------------ */
 
-GN_NEEDS_GIL static enum gn_err put_method(struct gn_wsgi_environ *env, PyObject *dict,
+GN_NEEDS_GIL static enum gn_err assign_method(struct gn_wsgi_environ *env, const struct target *t,
         const struct gn_http1_head *head, struct gn_wsgi_asked *asked_out)
 {
     PyObject *method = head->method == GN_METHOD_OTHER ? gn_wsgi_text(head->method_name)
                                                        : Py_NewRef(env->names.method[head->method]);
 
     asked_out->method = method;
-    if (GN_LIKELY(head->method == GN_METHOD_GET)) {
-        return GN_OK; /* as in the template */
-    }
-    return method != NULL
-            ? put_borrowed(dict, env->names.fixed[GN_WSGI_NAME_REQUEST_METHOD], method)
-            : GN_ERR_PYTHON;
+    return method != NULL ? assign(t, GN_WSGI_NAME_REQUEST_METHOD, method) : GN_ERR_PYTHON;
 }
 
 /** PATH_INFO and the undecoded target, which mostly are one and the same string. */
-GN_NEEDS_GIL static enum gn_err put_paths(struct gn_wsgi_environ *env, PyObject *dict,
+GN_NEEDS_GIL static enum gn_err assign_paths(struct gn_wsgi_environ *env, const struct target *t,
         const struct gn_wsgi_environ_request *request, struct gn_wsgi_asked *asked_out)
 {
     const struct gn_http1_head *head = request->exchange->head;
-    PyObject *const *fixed = env->names.fixed;
     PyObject *uri = gn_wsgi_text_cached(&env->texts, head->target);
 
+    asked_out->uri = uri;
     if (uri == NULL) {
         return GN_ERR_PYTHON;
     }
-    asked_out->uri = uri;
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_RAW_URI], uri));
-    GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_REQUEST_URI], uri));
+    GN_TRY(assign(t, GN_WSGI_NAME_RAW_URI, uri));
+    GN_TRY(assign(t, GN_WSGI_NAME_REQUEST_URI, uri));
+    GN_TRY(assign_new(t, GN_WSGI_NAME_QUERY_STRING, gn_wsgi_text_cached(&env->texts, head->query)));
     if (gn_slice_eq(head->target, request->path_info)) {
-        return put_borrowed(dict, fixed[GN_WSGI_NAME_PATH_INFO], uri);
+        return assign(t, GN_WSGI_NAME_PATH_INFO, uri);
     }
-    return put(dict, fixed[GN_WSGI_NAME_PATH_INFO],
-            gn_wsgi_text_cached(&env->texts, request->path_info));
+    return assign_new(
+            t, GN_WSGI_NAME_PATH_INFO, gn_wsgi_text_cached(&env->texts, request->path_info));
 }
 
-GN_NEEDS_GIL static enum gn_err put_outer_script_name(
-        struct gn_wsgi_environ *env, PyObject *dict, struct gn_slice outer)
+GN_NEEDS_GIL static enum gn_err assign_script_name(const struct target *t, struct gn_slice outer)
 {
-    PyObject *key = env->names.fixed[GN_WSGI_NAME_SCRIPT_NAME];
-    PyObject *own = PyDict_GetItemWithError(dict, key);
-    PyObject *before = own != NULL ? gn_wsgi_text(outer) : NULL;
-    PyObject *joined = before != NULL ? PyUnicode_Concat(before, own) : NULL;
+    PyObject *before;
+    PyObject *joined;
 
+    if (GN_LIKELY(outer.len == 0)) {
+        return assign(t, GN_WSGI_NAME_SCRIPT_NAME, t->template->script_name);
+    }
+    before = gn_wsgi_text(outer);
+    joined = before != NULL ? PyUnicode_Concat(before, t->template->script_name) : NULL;
     Py_XDECREF(before);
-    return put(dict, key, joined);
+    return assign_new(t, GN_WSGI_NAME_SCRIPT_NAME, joined);
 }
 
-GN_NEEDS_GIL static enum gn_err put_request_line(struct gn_wsgi_environ *env, PyObject *dict,
+/** Brings the template up to date with everything that every request has. */
+GN_NEEDS_GIL static enum gn_err follow(struct gn_wsgi_environ *env, const struct target *t,
         const struct gn_wsgi_environ_request *request, struct gn_wsgi_asked *asked_out)
 {
-    const struct gn_http1_head *head = request->exchange->head;
-    PyObject *const *fixed = env->names.fixed;
+    const struct gn_exchange *ex = request->exchange;
+    const struct gn_wsgi_names *names = &env->names;
+    const struct gn_http1_head *head = ex->head;
+    PyObject *protocol = head->minor_version == 0 ? names->http_1_0 : names->http_1_1;
 
-    GN_TRY(put_method(env, dict, head, asked_out));
-    GN_TRY(put_paths(env, dict, request, asked_out));
-    if (head->query.len > 0) {
-        GN_TRY(put(dict, fixed[GN_WSGI_NAME_QUERY_STRING],
-                gn_wsgi_text_cached(&env->texts, head->query)));
-    }
-    if (GN_UNLIKELY(head->minor_version == 0)) {
-        GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_SERVER_PROTOCOL], env->names.http_1_0));
-    }
-    if (GN_UNLIKELY(request->outer_script_name.len > 0)) {
-        GN_TRY(put_outer_script_name(env, dict, request->outer_script_name));
-    }
-    if (request->exchange->is_tls) {
-        GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_URL_SCHEME], env->names.https));
-        GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_HTTPS], env->names.on));
-    }
-    return GN_OK;
+    GN_TRY(assign_method(env, t, head, asked_out));
+    GN_TRY(assign_paths(env, t, request, asked_out));
+    GN_TRY(assign_script_name(t, request->outer_script_name));
+    GN_TRY(assign(t, GN_WSGI_NAME_SERVER_PROTOCOL, protocol));
+    GN_TRY(assign(t, GN_WSGI_NAME_WSGI_URL_SCHEME, ex->is_tls ? names->https : names->http));
+    GN_TRY(assign_new(t, GN_WSGI_NAME_HTTP_HOST, gn_wsgi_text_cached(&env->texts, head->host)));
+    GN_TRY(assign_server(env, t, ex));
+    return assign_remote(env, t, &ex->peer, asked_out);
 }
 
 /* ---- headers --------------------------------------------------------------- */
@@ -381,7 +320,7 @@ GN_NEEDS_GIL static enum gn_err put_known(struct gn_wsgi_environ *env, PyObject 
     PyObject *value;
     enum gn_err rc;
 
-    if (key == NULL) {
+    if (key == NULL || id == GN_HDR_HOST) {
         return GN_OK;
     }
     value = id == GN_HDR_COOKIE || id == GN_HDR_AUTHORIZATION || id == GN_HDR_PROXY_AUTHORIZATION
@@ -431,9 +370,6 @@ GN_NEEDS_GIL static enum gn_err put_headers(
             GN_TRY(put_other(env, dict, header));
         }
     }
-    if (GN_UNLIKELY(head->form == GN_FORM_ABSOLUTE)) { /* RFC 9112 3.2.2: Host is ignored */
-        return put(dict, env->names.header[GN_HDR_HOST], gn_wsgi_text(head->host));
-    }
     return GN_OK;
 }
 
@@ -451,17 +387,29 @@ GN_NEEDS_GIL static enum gn_err put_body_facts(
             gn_wsgi_text(gn_slice_of(digits, (size_t)n)));
 }
 
-GN_NEEDS_GIL static enum gn_err fill(struct gn_wsgi_environ *env, PyObject *dict,
-        const struct gn_wsgi_environ_request *request, struct gn_wsgi_asked *asked_out)
+/** HTTP_HOST is in every copy; a request of HTTP/1.0 may be without. */
+static enum gn_err drop_host(
+        const struct gn_wsgi_names *names, PyObject *dict, const struct gn_http1_head *head)
+{
+    if (GN_LIKELY(head->host.len > 0 || gn_http1_head_find(head, GN_HDR_HOST) != NULL)) {
+        return GN_OK;
+    }
+    return PyDict_DelItem(dict, names->fixed[GN_WSGI_NAME_HTTP_HOST]) == 0 ? GN_OK : GN_ERR_PYTHON;
+}
+
+/** Puts in what only this request has. */
+GN_NEEDS_GIL static enum gn_err fill(
+        struct gn_wsgi_environ *env, PyObject *dict, const struct gn_wsgi_environ_request *request)
 {
     PyObject *const *fixed = env->names.fixed;
     const struct gn_exchange *ex = request->exchange;
 
-    GN_TRY(put_request_line(env, dict, request, asked_out));
-    GN_TRY(put_server_by_host(env, dict, ex));
-    GN_TRY(put_remote(env, dict, &ex->peer, asked_out));
+    GN_TRY(drop_host(&env->names, dict, ex->head));
     GN_TRY(put_headers(env, dict, ex->head));
     GN_TRY(put_body_facts(env, dict, request));
+    if (ex->is_tls) {
+        GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_HTTPS], env->names.on));
+    }
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_INPUT], request->input));
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_EARLY_HINTS], request->early_hints));
     return put_borrowed(
@@ -471,15 +419,14 @@ GN_NEEDS_GIL static enum gn_err fill(struct gn_wsgi_environ *env, PyObject *dict
 PyObject *gn_wsgi_environ_make(struct gn_wsgi_environ *env, struct gn_wsgi_template *template,
         const struct gn_wsgi_environ_request *request, struct gn_wsgi_asked *asked_out)
 {
-    const struct gn_addr *local = request->exchange->local;
+    const struct target t = {.template = template, .fixed = env->names.fixed};
     PyObject *dict;
 
-    if (local != NULL && GN_UNLIKELY(!is_same_addr(&template->local, local)) &&
-            adopt_local(env, template, local) != GN_OK) {
+    if (follow(env, &t, request, asked_out) != GN_OK) {
         return NULL;
     }
     dict = PyDict_Copy(template->dict);
-    if (dict != NULL && fill(env, dict, request, asked_out) != GN_OK) {
+    if (dict != NULL && fill(env, dict, request) != GN_OK) {
         Py_CLEAR(dict);
     }
     return dict;

@@ -32,6 +32,7 @@
     X(REMOTE_PORT, "REMOTE_PORT")                                                                  \
     X(REQUEST_URI, "REQUEST_URI")                                                                  \
     X(RAW_URI, "RAW_URI")                                                                          \
+    X(HTTP_HOST, "HTTP_HOST")                                                                      \
     X(HTTPS, "HTTPS")                                                                              \
     X(WSGI_VERSION, "wsgi.version")                                                                \
     X(WSGI_URL_SCHEME, "wsgi.url_scheme")                                                          \

@@ -8,6 +8,7 @@
 TestSuite(environ, .init = wsgi_python_start, .fini = wsgi_python_stop);
 
 static struct gn_wsgi_environ env;
+static struct gn_wsgi_template template;
 static struct wsgi_request request;
 
 /** environ of the request as parsed, mounted at `script_name`, as the global `e`. */
@@ -30,18 +31,17 @@ static PyObject *build(struct gn_slice script_name, struct gn_slice path_info, u
             .client_disconnected = Py_None,
     };
     struct gn_wsgi_asked asked = {0};
-    struct gn_wsgi_template template = {0};
     PyObject *dict;
     PyObject *globals;
 
     if (env.names.empty == NULL) {
         cr_assert_eq(gn_wsgi_environ_init(&env), GN_OK);
     }
-    template.dict = gn_wsgi_environ_template(&env, script_name, &facts);
-    cr_assert_not_null(template.dict);
+    if (template.dict == NULL) {
+        cr_assert_eq(gn_wsgi_template_init(&template, &env, script_name, &facts), GN_OK);
+    }
     dict = gn_wsgi_environ_make(&env, &template, &r, &asked);
     cr_assert_not_null(dict);
-    Py_DECREF(template.dict);
     cr_assert(asked.method != NULL && asked.uri != NULL && asked.peer != NULL);
     Py_DECREF(asked.method);
     Py_DECREF(asked.uri);
@@ -56,6 +56,7 @@ static void end(PyObject *globals)
     gn_assert_gil();
     Py_DECREF(globals);
     wsgi_request_fini(&request);
+    gn_wsgi_template_fini(&template);
     gn_wsgi_environ_fini(&env);
 }
 
@@ -160,6 +161,7 @@ Test(environ, content_length_is_told_from_the_framing)
         wsgi_run(globals, cases[i].code);
         Py_DECREF(globals);
     }
+    gn_wsgi_template_fini(&template);
     gn_wsgi_environ_fini(&env);
 }
 
@@ -222,6 +224,7 @@ Test(environ, names_the_server)
         wsgi_run(globals, code);
         Py_DECREF(globals);
     }
+    gn_wsgi_template_fini(&template);
     gn_wsgi_environ_fini(&env);
 }
 
@@ -255,6 +258,7 @@ Test(environ, names_the_client)
         wsgi_run(globals, code);
         Py_DECREF(globals);
     }
+    gn_wsgi_template_fini(&template);
     gn_wsgi_environ_fini(&env);
 }
 
@@ -271,6 +275,7 @@ Test(environ, of_one_request_does_not_show_in_the_next)
     globals = build(GN_LIT(""), request.head.path, 0);
     wsgi_run(globals,
             "assert e['REQUEST_METHOD'] == 'GET' and 'new' not in e and 'HTTP_X_ONE' not in e\n"
+            "assert e['HTTP_HOST'] == 'a' and e['SERVER_PROTOCOL'] == 'HTTP/1.1'\n"
             "assert e['wsgi.version'] == (1, 0) and e['QUERY_STRING'] == ''\n"
             "assert 'CONTENT_LENGTH' not in e and 'HTTP_COOKIE' not in e\n");
     end(globals);
