@@ -329,3 +329,13 @@ struct gn_application *gn_ws_app(const struct gn_websocket *ws)
 {
     return ws->app;
 }
+
+gn_deadline gn_ws_after_ms(const struct gn_websocket *ws, int64_t ms)
+{
+    return gn_loop_after_ms(ws->app->loop, ms);
+}
+
+enum gn_err gn_ws_run_await(struct gn_websocket *ws, gn_run_fn fn, void *arg, gn_deadline deadline)
+{
+    return gn_executor_run_await(ws->app->executor, fn, arg, deadline);
+}

@@ -31,7 +31,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "bridge/exec/run.h"
 #include "server/base/clock.h"
 #include "server/base/err.h"
 #include "server/base/slice.h"
@@ -120,5 +122,11 @@ GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_ws_path_arg(
 /** The subprotocol agreed on; empty for none. */
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_ws_protocol(const struct gn_websocket *ws);
 GN_EXPORT GN_LOOP_THREAD struct gn_application *gn_ws_app(const struct gn_websocket *ws);
+
+/** A deadline `ms` from now. */
+GN_EXPORT GN_LOOP_THREAD gn_deadline gn_ws_after_ms(const struct gn_websocket *ws, int64_t ms);
+/** Runs `fn(arg)` on a worker thread, as gn_run_await does for a request. */
+GN_EXPORT GN_LOOP_THREAD GN_AWAITS GN_MUST_CHECK enum gn_err gn_ws_run_await(
+        struct gn_websocket *ws, gn_run_fn fn, void *arg, gn_deadline deadline);
 
 #endif

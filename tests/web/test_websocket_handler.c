@@ -269,12 +269,20 @@ Test(websocket_handler, closes_one_whose_client_left_before_the_upgrade)
 
 /* ---- callbacks that wait ------------------------------------------------------------------- */
 
+static unsigned n_elsewhere;
+
+static void count_elsewhere(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
 GN_LOOP_THREAD static enum gn_err echo_slowly(
         struct gn_websocket *ws, enum gn_ws_opcode kind, struct gn_slice data)
 {
     n_messages++;
-    waited = gn_sleep_await(gn_loop_after_ms(gn_task_loop(), 1));
+    waited = gn_sleep_await(gn_ws_after_ms(ws, 1));
     GN_TRY(waited);
+    GN_TRY(gn_ws_run_await(ws, count_elsewhere, &n_elsewhere, gn_ws_after_ms(ws, 10000)));
     return gn_ws_send(ws, kind, data);
 }
 
@@ -294,6 +302,7 @@ Test(websocket_handler, handles_messages_one_by_one_in_order)
 
         expect_text(&f, text);
     }
+    cr_assert_eq(n_elsewhere, 8);
     web_end(&f);
 }
 
