@@ -6,8 +6,9 @@
 #include "server/base/alloc.h"
 #include "server/proto/http_status.h"
 
-#define DETAIL_BYTES 300 /* at most 8 bytes each when escaped; the rest of a page is under 2 KiB   \
-                          */
+#define DETAIL_BYTES                                                                               \
+    300 /* at most 8 bytes each when escaped; the rest of a page is under 2 KiB                    \
+         */
 
 /** Copies with `escape` for each byte; stops where room ends. */
 typedef const char *(*escape_fn)(char c, char buffer[8]);
