@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
+#include "server/http/exchange.h"
+
 #include "bridge/py/gil_priv.h"
 #include "wsgi/peers_priv.h"
 #include "wsgi/text_priv.h"

@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 #include "server/base/attr.h"
-#include "server/net/addr.h"
+
+struct gn_addr; /* as server/http/exchange.h hands it out */
 
 enum {
     GN_WSGI_PEER_SETS = 256, /* a power of two */
