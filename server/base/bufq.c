@@ -7,7 +7,8 @@
  * A singly linked list of segments. A segment is memory (own bytes behind the
  * header, or lent) or a file range; `at` and `len` bound what is still to be
  * written. Own segments are allocated with spare room so that the chunk
- * framing around small writes shares one.
+ * framing around small writes shares one; that room is used up by what is moved
+ * behind as well, or a stream of one-byte chunks would take a segment for each.
  */
 
 #define SHARED_SEGMENT_BYTES 4096
@@ -109,21 +110,6 @@ void gn_bufq_lend_file(struct gn_bufq *q, int fd, uint64_t offset, uint64_t len,
     q->n_bytes += len;
 }
 
-void gn_bufq_move(struct gn_bufq *to, struct gn_bufq *from)
-{
-    if (from->first == NULL) {
-        return;
-    }
-    if (to->last != NULL) {
-        to->last->next = from->first;
-    } else {
-        to->first = from->first;
-    }
-    to->last = from->last;
-    to->n_bytes += from->n_bytes;
-    *from = (struct gn_bufq){0};
-}
-
 int gn_bufq_peek(const struct gn_bufq *q, struct iovec *iov, int max)
 {
     int n = 0;
@@ -170,6 +156,36 @@ static void pop(struct gn_bufq *q)
         q->last = NULL;
     }
     segment_free(s);
+}
+
+/** Copies what fits into the room behind `to`, so that a segment is not kept for a few bytes. */
+static void join_small(struct gn_bufq *to, struct gn_bufq *from)
+{
+    const struct gn_bufq_segment *s = from->first;
+
+    while (s != NULL && s->kind == SEGMENT_OWN && to->last != NULL &&
+            to->last->kind == SEGMENT_OWN && to->last->room >= s->len) {
+        memcpy(extend_last(to, (size_t)s->len), s->at, (size_t)s->len);
+        from->n_bytes -= s->len;
+        pop(from);
+        s = from->first;
+    }
+}
+
+void gn_bufq_move(struct gn_bufq *to, struct gn_bufq *from)
+{
+    join_small(to, from);
+    if (from->first == NULL) {
+        return;
+    }
+    if (to->last != NULL) {
+        to->last->next = from->first;
+    } else {
+        to->first = from->first;
+    }
+    to->last = from->last;
+    to->n_bytes += from->n_bytes;
+    *from = (struct gn_bufq){0};
 }
 
 void gn_bufq_consume(struct gn_bufq *q, uint64_t n)

@@ -131,6 +131,50 @@ Test(bufq, moves_behind_what_is_there)
     gn_bufq_clear(&to);
 }
 
+/* A stream of one-byte chunks to a client that reads nothing must not cost a segment for each. */
+Test(bufq, small_moves_share_a_segment)
+{
+    struct gn_bufq q = {.first = NULL};
+    struct iovec iov[8];
+    char bytes[4096];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        struct gn_bufq part = {.first = NULL};
+
+        gn_bufq_append(&part, gn_slice_of("0123456789" + i % 10, 1));
+        gn_bufq_move(&q, &part);
+        cr_assert(gn_bufq_is_empty(&part));
+    }
+    cr_assert_eq(q.n_bytes, 1000);
+    cr_assert_leq(gn_bufq_peek(&q, iov, (int)GN_ARRAY_LEN(iov)), 2);
+    cr_assert_eq(contents(&q, bytes, sizeof(bytes)).len, 1000);
+    for (unsigned i = 0; i < 1000; i++) {
+        cr_assert_eq(bytes[i], '0' + (char)(i % 10));
+    }
+    gn_bufq_consume(&q, 1000);
+    cr_assert(gn_bufq_is_empty(&q));
+}
+
+Test(bufq, moves_of_mixed_kinds_keep_their_order)
+{
+    struct gn_bufq q = {.first = NULL};
+    struct gn_bufq part = {.first = NULL};
+    unsigned n_released = 0;
+
+    gn_bufq_append(&q, GN_LIT("ab"));
+    gn_bufq_append(&part, GN_LIT("cd"));
+    gn_bufq_lend(&part, GN_LIT("ef"), count_release, &n_released);
+    gn_bufq_append(&part, GN_LIT("gh"));
+    gn_bufq_consume(&part, 1);
+    gn_bufq_move(&q, &part);
+    ASSERT_CONTENTS(&q, "abdefgh");
+    cr_assert_eq(q.n_bytes, 7);
+    gn_bufq_append(&q, GN_LIT("ij"));
+    ASSERT_CONTENTS(&q, "abdefghij");
+    gn_bufq_clear(&q);
+    cr_assert_eq(n_released, 1);
+}
+
 Test(bufq, appends_after_a_partly_consumed_segment)
 {
     struct gn_bufq q = {.first = NULL};
