@@ -130,10 +130,13 @@ bool gn_app_has_routes(const struct gn_application *app)
 /** "GET, HEAD, OPTIONS" in the arena. */
 static struct gn_slice allow_value(struct gn_arena *arena, unsigned allowed)
 {
+    bool has_trace = (allowed & GN_METHOD_BIT(GN_METHOD_TRACE)) != 0;
     struct gn_slice value = GN_LIT("");
 
     if ((allowed & GN_METHOD_ANY) != 0) {
-        allowed = GN_METHOD_BIT(GN_METHOD_N) - 1 - GN_METHOD_BIT(GN_METHOD_CONNECT);
+        allowed |= GN_METHOD_BIT(GN_METHOD_N) - 1;
+        allowed &= ~GN_METHOD_BIT(GN_METHOD_CONNECT) &
+                ~(has_trace ? 0 : GN_METHOD_BIT(GN_METHOD_TRACE));
     }
     for (unsigned m = GN_METHOD_OTHER + 1; m < GN_METHOD_N; m++) {
         if ((allowed & GN_METHOD_BIT(m)) != 0) {

@@ -293,7 +293,7 @@ static bool take_route(const struct walk *w, const struct node *n)
     if (route == NULL && w->method == GN_METHOD_HEAD) {
         route = n->routes[GN_METHOD_GET];
     }
-    if (route == NULL) {
+    if (route == NULL && w->method != GN_METHOD_TRACE) {
         route = n->routes[GN_METHOD_N];
     }
     w->out->route = route;

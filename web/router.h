@@ -18,7 +18,8 @@
 
 struct gn_router;
 
-/** Methods are sets of these bits; the last stands for all that have no route of their own. */
+/** Methods are sets of these bits; the last stands for all that have no route of their own, but
+ * not for TRACE: who echoes fields that browsers hide from scripts must ask for it by name. */
 #define GN_METHOD_BIT(method) (1u << (method))
 #define GN_METHOD_ANY GN_METHOD_BIT(GN_METHOD_N)
 

@@ -65,6 +65,23 @@ static enum gn_err decode(struct gn_exchange *ex, struct gn_slice *path)
     return gn_uri_decode(&ex->arena, *path, GN_URI_PATH, path);
 }
 
+/** TRACE would show a page's scripts the fields that browsers hide from them: never passed on. */
+GN_LOOP_THREAD static void refuse_trace(struct gn_exchange *ex)
+{
+    const struct gn_header headers[] = {
+            GN_HEADER(ALLOW, "Allow", GN_LIT("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")),
+            GN_HEADER(CONTENT_TYPE, "Content-Type", GN_LIT("text/plain")),
+    };
+    const struct gn_response response = {
+            .status = 405,
+            .headers = headers,
+            .n_headers = GN_ARRAY_LEN(headers),
+            .body = GN_LIT("405 Method Not Allowed\n"),
+    };
+
+    gn_exchange_reply(ex, &response);
+}
+
 static void on_serve(struct gn_handler *handler, struct gn_exchange *ex)
 {
     struct gn_wsgi_container *c = container_of(handler);
@@ -73,6 +90,10 @@ static void on_serve(struct gn_handler *handler, struct gn_exchange *ex)
     struct gn_wsgi_mount *mount;
 
     gn_assert_loop_thread(c->loop);
+    if (ex->head->method == GN_METHOD_TRACE) {
+        refuse_trace(ex);
+        return;
+    }
     if (ex->head->form == GN_FORM_ASTERISK) {
         path = GN_LIT(""); /* "*" is no path: the application as a whole is meant */
     }

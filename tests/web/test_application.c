@@ -153,6 +153,10 @@ Test(application, answers_methods_without_a_route)
     a = web_send(&f, "BREW", "/any", "", "");
     cr_assert_eq(a.status, 200);
     cr_assert(gn_slice_eq(a.body, GN_LIT("BREW")));
+    a = web_send(&f, "TRACE", "/any", "", "");
+    cr_assert_eq(a.status, 405);
+    cr_assert(gn_slice_eq(
+            web_field(&a, "Allow"), GN_LIT("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")));
     web_end(&f);
 }
 

@@ -169,6 +169,9 @@ Test(router, routes_any_method_behind_those_with_their_own)
     cr_assert_eq(m.route->target, &targets[0]);
     cr_assert_eq(match(router, "/a", GN_METHOD_PUT, &m), GN_ROUTE_FOUND);
     cr_assert_eq(m.route->target, &targets[1]);
+    cr_assert_eq(match(router, "/a", GN_METHOD_TRACE, &m), GN_ROUTE_NO_METHOD);
+    add(router, "/a", GN_METHOD_BIT(GN_METHOD_TRACE), &targets[1]);
+    cr_assert_eq(match(router, "/a", GN_METHOD_TRACE, &m), GN_ROUTE_FOUND);
     gn_router_destroy(&router);
 }
 

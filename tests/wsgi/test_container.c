@@ -71,6 +71,16 @@ Test(container, without_a_root_mount_is_404_elsewhere)
     served_end("");
 }
 
+Test(container, never_passes_trace_on)
+{
+    struct served_setup setup = served_usual(HELLO);
+
+    served_begin(&setup);
+    served_assert("TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 405 Method Not Allowed\r\n", "405 Method Not Allowed\n");
+    served_end("");
+}
+
 Test(container, refuses_wrong_mounts)
 {
     static const struct {
