@@ -2,6 +2,8 @@
 #include "server/base/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,11 +12,18 @@
 
 #include "server/base/alloc.h"
 
+/*
+ * The loop thread logs too, so a line that standard error does not take is
+ * dropped and counted: a log reader that has stopped must not stop the server.
+ */
+
 #define LINE_BYTES 1536
+#define STALL_MS 20
 
 static atomic_int threshold = GN_LOG_INFO;
 static gn_log_sink_fn log_sink;
 static void *log_sink_arg;
+static atomic_uint n_lost; /* lines, since standard error last took one */
 
 static const char *const level_names[] = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
 
@@ -45,29 +54,35 @@ bool gn_log_level_parse(struct gn_slice name, enum gn_log_level *level_out)
     return false;
 }
 
-/** Standard error, in as few writes as the kernel allows; a lost log line is not an error. */
-static void write_stderr(struct gn_slice line)
+/** A pipe whose reader rests is given a moment, and no further one until it has read on. */
+static bool stderr_takes_bytes(void)
 {
-    while (line.len > 0) {
-        ssize_t n = write(STDERR_FILENO, line.ptr, line.len);
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    int wait_ms = atomic_load_explicit(&n_lost, memory_order_relaxed) > 0 ? 0 : STALL_MS;
+    int n;
 
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return;
-        }
-        line = gn_slice_skip(line, (size_t)n);
-    }
+    do {
+        n = poll(&p, 1, wait_ms);
+    } while (n < 0 && errno == EINTR);
+    return n == 1 && (p.revents & POLLOUT) != 0;
 }
 
-static void emit(enum gn_log_level level, struct gn_slice line)
+/** False when the line was lost, in part or whole. A pipe with room takes PIPE_BUF bytes. */
+static bool write_all(struct gn_slice line)
 {
-    if (log_sink != NULL) {
-        log_sink(log_sink_arg, level, line);
-    } else {
-        write_stderr(line);
+    while (line.len > 0) {
+        ssize_t n;
+
+        if (!stderr_takes_bytes()) {
+            return false;
+        }
+        n = write(STDERR_FILENO, line.ptr, GN_MIN(line.len, (size_t)PIPE_BUF));
+        if (n < 0 && errno != EINTR) {
+            return false;
+        }
+        line = gn_slice_skip(line, n > 0 ? (size_t)n : 0);
     }
+    return true;
 }
 
 static size_t format_prefix(char *into, size_t size, enum gn_log_level level)
@@ -81,6 +96,35 @@ static size_t format_prefix(char *into, size_t size, enum gn_log_level level)
     (void)strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S %z", &local);
     n = snprintf(into, size, "[%s] [%d] [%s] ", stamp, (int)getpid(), level_names[level]);
     return n > 0 ? (size_t)n : 0;
+}
+
+/** Standard error; a lost log line is not an error, but said when there is somebody to hear it. */
+static void write_stderr(struct gn_slice line)
+{
+    char note[LINE_BYTES];
+    unsigned n_before;
+    size_t used;
+
+    if (!write_all(line)) {
+        (void)atomic_fetch_add_explicit(&n_lost, 1, memory_order_relaxed);
+        return;
+    }
+    n_before = atomic_exchange_explicit(&n_lost, 0, memory_order_relaxed);
+    if (n_before > 0) {
+        used = format_prefix(note, sizeof(note), GN_LOG_WARNING);
+        used += (size_t)snprintf(note + used, sizeof(note) - used,
+                "%u lines of the log were lost: nobody took them in time\n", n_before);
+        (void)write_all(gn_slice_of(note, used));
+    }
+}
+
+static void emit(enum gn_log_level level, struct gn_slice line)
+{
+    if (log_sink != NULL) {
+        log_sink(log_sink_arg, level, line);
+    } else {
+        write_stderr(line);
+    }
 }
 
 /** Copies with control bytes as \xHH; stops when less than four bytes are left. */
