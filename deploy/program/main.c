@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "deploy/program/banner.h"
 #include "deploy/program/cli.h"
@@ -20,6 +22,19 @@ static void limit_arenas(void)
 #endif
 }
 
+/*
+ * A program may be started with its standard descriptors closed. Whatever it
+ * opened next would take their numbers, and log lines would go to a client.
+ */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY); /* the lowest: fd */
+        }
+    }
+}
+
 static void print_help(void)
 {
     struct gn_buf text;
@@ -36,6 +51,7 @@ int main(int argc, char **argv)
     struct gn_error err = {0};
     int status = GN_EXIT_OK;
 
+    fill_standard_descriptors();
     limit_arenas();
     if (gn_config_read(&config, argc, argv, &err) != GN_OK) {
         (void)fprintf(stderr, "gustnado: %s\n", err.message);

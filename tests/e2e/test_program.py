@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from process import APPS, SLOW, Server, free_port, is_peer, run_program
+from process import APPS, SLOW, Server, environment, free_port, is_peer, program, run_program
 from rawhttp import Broken, Connection, eventually
 
 
@@ -277,6 +277,71 @@ def test_access_log_cannot_be_forged(tmp_path):
 
 
 @pytest.mark.smoke
+def own_log(stderr, *options, application="conformance:application"):
+    """A program whose standard error is the test's to choose; None closes all three."""
+    port = free_port()
+    command = [program(), "-b", f"127.0.0.1:{port}", "--chdir", str(APPS), *options, application]
+    close = (lambda: [os.close(fd) for fd in (0, 1, 2)]) if stderr is None else None
+    process = subprocess.Popen(
+        command, env=environment(), preexec_fn=close, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL if stderr is None else stderr)
+    assert eventually(lambda: can_connect(port), 20 * SLOW, 0.05)
+    return process, port
+
+
+def can_connect(port):
+    try:
+        Connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.ours
+def test_standard_descriptors_may_be_closed():
+    """Nothing of the server's may take their numbers: the log would be written there."""
+    process, port = own_log(None)
+    try:
+        links = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 1, 2)]
+        assert links == ["/dev/null"] * 3
+        with Connection(("127.0.0.1", port)) as conn:
+            assert conn.get("/raises?which=exception").status == 500
+        process.terminate()
+        assert process.wait(20 * SLOW) == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("reader", ["gone", "asleep"])
+def test_a_log_that_nobody_reads_stops_nobody(reader):
+    ours, theirs = os.pipe()
+    process, port = own_log(theirs)
+    os.close(theirs)
+    try:
+        if reader == "gone":
+            os.close(ours)
+        for _ in range(400):
+            with Connection(("127.0.0.1", port), 5 * SLOW) as conn:
+                assert conn.get("/raises?which=exception").status == 500
+        if reader == "asleep":
+            os.set_blocking(ours, False)
+            while True:
+                try:
+                    os.read(ours, 65536)
+                except BlockingIOError:
+                    break
+            with Connection(("127.0.0.1", port), 5 * SLOW) as conn:
+                assert conn.get("/raises?which=exception").status == 500
+            assert eventually(lambda: b"were lost" in os.read(ours, 65536), 5)
+        process.terminate()
+        assert process.wait(20 * SLOW) == 0
+    finally:
+        process.kill()
+        if reader == "asleep":
+            os.close(ours)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_graceful_stop_lets_requests_finish(number):
     server = Server("slow:application")
