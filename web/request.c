@@ -43,6 +43,11 @@ bool gn_request_is_tls(const struct gn_request *r)
     return r->ex->is_tls;
 }
 
+const struct gn_tls_facts *gn_request_tls(const struct gn_request *r)
+{
+    return r->ex->tls;
+}
+
 /* ---- headers ------------------------------------------------------------- */
 
 /** ptr not NULL for a field that is there, however empty. */

@@ -23,6 +23,7 @@
 #include "server/base/err.h"
 #include "server/base/slice.h"
 #include "server/net/addr.h"
+#include "server/net/tls_facts.h"
 #include "server/proto/headers.h"
 #include "server/proto/http_method.h"
 
@@ -41,6 +42,8 @@ GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_query(const struct gn_reques
 /** host [":" port] as the client wrote it; may be empty. */
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_host(const struct gn_request *r);
 GN_EXPORT GN_LOOP_THREAD bool gn_request_is_tls(const struct gn_request *r);
+/** Protocol, cipher and the client's certificate; NULL when the connection itself has no TLS. */
+GN_EXPORT GN_LOOP_THREAD const struct gn_tls_facts *gn_request_tls(const struct gn_request *r);
 
 /* ---- arguments, decoded -------------------------------------------------------- */
 

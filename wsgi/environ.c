@@ -114,7 +114,9 @@ enum gn_err gn_wsgi_template_init(struct gn_wsgi_template *template, struct gn_w
         return GN_ERR_PYTHON;
     }
     for (unsigned name = 0; name < GN_WSGI_NAME_N; name++) {
-        if (name != GN_WSGI_NAME_HTTPS && name != GN_WSGI_NAME_CONTENT_LENGTH) {
+        bool is_of_tls = name >= GN_WSGI_NAME_HTTPS && name <= GN_WSGI_NAME_SSL_CLIENT_V_END;
+
+        if (!is_of_tls && name != GN_WSGI_NAME_CONTENT_LENGTH) {
             GN_TRY(assign(&t, (enum gn_wsgi_name)name, env->names.empty));
         }
     }
@@ -409,6 +411,9 @@ GN_NEEDS_GIL static enum gn_err fill(
     GN_TRY(put_body_facts(env, dict, request));
     if (ex->is_tls) {
         GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_HTTPS], env->names.on));
+    }
+    if (ex->tls != NULL) {
+        GN_TRY(gn_wsgi_environ_put_tls(env, dict, ex->tls));
     }
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_INPUT], request->input));
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_EARLY_HINTS], request->early_hints));

@@ -96,4 +96,8 @@ GN_NEEDS_GIL GN_HOT PyObject *gn_wsgi_environ_make(struct gn_wsgi_environ *env,
         struct gn_wsgi_template *template, const struct gn_wsgi_environ_request *request,
         struct gn_wsgi_asked *asked_out);
 
+/** environ_tls.c: the SSL_* keys. Returns: GN_OK, GN_ERR_PYTHON (an exception is set) */
+GN_NEEDS_GIL GN_MUST_CHECK enum gn_err gn_wsgi_environ_put_tls(
+        struct gn_wsgi_environ *env, PyObject *dict, const struct gn_tls_facts *facts);
+
 #endif

@@ -34,6 +34,19 @@
     X(RAW_URI, "RAW_URI")                                                                          \
     X(HTTP_HOST, "HTTP_HOST")                                                                      \
     X(HTTPS, "HTTPS")                                                                              \
+    X(SSL_PROTOCOL, "SSL_PROTOCOL")                                                                \
+    X(SSL_CIPHER, "SSL_CIPHER")                                                                    \
+    X(SSL_CIPHER_USEKEYSIZE, "SSL_CIPHER_USEKEYSIZE")                                              \
+    X(SSL_TLS_SNI, "SSL_TLS_SNI")                                                                  \
+    X(SSL_SESSION_RESUMED, "SSL_SESSION_RESUMED")                                                  \
+    X(SSL_CLIENT_VERIFY, "SSL_CLIENT_VERIFY")                                                      \
+    X(SSL_CLIENT_CERT, "SSL_CLIENT_CERT")                                                          \
+    X(SSL_CLIENT_S_DN, "SSL_CLIENT_S_DN")                                                          \
+    X(SSL_CLIENT_S_DN_CN, "SSL_CLIENT_S_DN_CN")                                                    \
+    X(SSL_CLIENT_I_DN, "SSL_CLIENT_I_DN")                                                          \
+    X(SSL_CLIENT_M_SERIAL, "SSL_CLIENT_M_SERIAL")                                                  \
+    X(SSL_CLIENT_V_START, "SSL_CLIENT_V_START")                                                    \
+    X(SSL_CLIENT_V_END, "SSL_CLIENT_V_END")                                                        \
     X(WSGI_VERSION, "wsgi.version")                                                                \
     X(WSGI_URL_SCHEME, "wsgi.url_scheme")                                                          \
     X(WSGI_INPUT, "wsgi.input")                                                                    \

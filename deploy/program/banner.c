@@ -46,10 +46,14 @@ void gn_banner_start(const struct gn_config *config, const struct gn_site *site)
     say_mounts(config);
 }
 
-void gn_banner_listening(const struct gn_addr *addr)
+void gn_banner_listening(const struct gn_addr *addr, bool is_tls)
 {
     char text[GN_ADDR_TEXT_BYTES];
 
     gn_addr_format(addr, text);
-    gn_log_info("listening on %s%s", gn_addr_is_unix(addr) ? "" : "http://", text);
+    gn_log_info("listening on %s%s",
+            gn_addr_is_unix(addr) ? ""
+                    : is_tls      ? "https://"
+                                  : "http://",
+            text);
 }

@@ -17,6 +17,6 @@ void gn_banner_version(void);
 /** Versions, what is served where, and on how many threads. */
 void gn_banner_start(const struct gn_config *config, const struct gn_site *site);
 /** One address that is ready. */
-void gn_banner_listening(const struct gn_addr *addr);
+void gn_banner_listening(const struct gn_addr *addr, bool is_tls);
 
 #endif

@@ -65,6 +65,30 @@ static void show_level(const void *from, struct gn_buf *text)
     (void)!gn_buf_append(text, gn_slice_str(level_names[*level]));
 }
 
+/* gunicorn's numbers, those of Python's ssl module, are understood too. */
+static const char *const cert_reqs_names[] = {"none", "optional", "required"};
+
+static enum gn_err parse_cert_reqs(void *into, struct gn_slice text, struct gn_error *err)
+{
+    for (unsigned i = 0; i < GN_ARRAY_LEN(cert_reqs_names); i++) {
+        const char digit = (char)('0' + i);
+
+        if (gn_slice_eq_nocase(text, gn_slice_str(cert_reqs_names[i])) ||
+                gn_slice_eq(text, gn_slice_of(&digit, 1))) {
+            *(enum gn_tls_client_certs *)into = (enum gn_tls_client_certs)i;
+            return GN_OK;
+        }
+    }
+    return gn_error_set(err, GN_ERR_INVALID, 0, "expected none, optional or required");
+}
+
+static void show_cert_reqs(const void *from, struct gn_buf *text)
+{
+    const enum gn_tls_client_certs *asks = from;
+
+    (void)!gn_buf_append(text, gn_slice_str(cert_reqs_names[*asks]));
+}
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define AT(field) .offset = offsetof(struct gn_config, field)
@@ -130,6 +154,37 @@ static const struct gn_option options[] = {
                 .kind = GN_OPTION_FLAG,
                 AT(reuse_port)},
 
+        {.group = "TLS",
+                .name = "certfile",
+                .aliases = "ssl-certfile",
+                .value = "FILE",
+                .help = "Speak HTTPS on every address but unix: ones, with this certificate and "
+                        "those that lead to its root, in PEM. May be repeated, each with its "
+                        "--keyfile: the host that a client asks for chooses.",
+                .kind = GN_OPTION_LIST,
+                AT(certfiles)},
+        {.name = "keyfile",
+                .aliases = "ssl-keyfile",
+                .value = "FILE",
+                .help = "The certificate's private key, in PEM. Without it the key is in "
+                        "--certfile.",
+                .kind = GN_OPTION_LIST,
+                AT(keyfiles)},
+        {.name = "ca-certs",
+                .aliases = "ssl-ca-certs",
+                .value = "FILE",
+                .help = "Certificates that vouch for clients' certificates, in PEM.",
+                .kind = GN_OPTION_TEXT,
+                AT(ca_certs)},
+        {.name = "cert-reqs",
+                .aliases = "ssl-cert-reqs",
+                .value = "none|optional|required",
+                .help = "Whether clients are asked for a certificate, and must have one.",
+                .kind = GN_OPTION_CUSTOM,
+                .parse = parse_cert_reqs,
+                .show = show_cert_reqs,
+                AT(cert_reqs)},
+
         {.group = "Python workers",
                 .name = "threads",
                 .value = "N or MIN:MAX",
@@ -167,6 +222,10 @@ static const struct gn_option options[] = {
                 .help = "An idle connection is closed after so long. 0: no limit.",
                 MS(0),
                 LIMIT(idle_ms)},
+        {.name = "handshake-timeout",
+                .help = "For a TLS handshake; then the connection is closed.",
+                MS(1),
+                LIMIT(handshake_ms)},
         {.name = "header-timeout",
                 .help = "For a request's head, from its first byte; then 408.",
                 MS(1),
@@ -240,6 +299,10 @@ static const struct gn_option options[] = {
                 .help = "Open connections. 0: as many as descriptors allow.",
                 COUNT(0, 10000000),
                 LIMIT(connections)},
+        {.name = "handshake-rate",
+                .help = "TLS handshakes begun per second; beyond, they wait. 0: no limit.",
+                COUNT(0, 1000000),
+                LIMIT(handshakes_s)},
         {.name = "max-requests-per-connection",
                 .help = "The last one is answered with Connection: close. 0: no limit.",
                 COUNT(0, UINT_MAX),

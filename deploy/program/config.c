@@ -146,6 +146,22 @@ static enum gn_err check_limits(const struct gn_config *config, struct gn_error 
     return GN_OK;
 }
 
+/* One key per certificate, in the same order, or all keys beside their certificates. */
+static enum gn_err check_tls(const struct gn_config *config, struct gn_error *err)
+{
+    if (config->keyfiles.n != 0 && config->keyfiles.n != config->certfiles.n) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "%u times --certfile and %u times --keyfile: give each certificate its key",
+                config->certfiles.n, config->keyfiles.n);
+    }
+    if (config->certfiles.n == 0 &&
+            (config->ca_certs != NULL || config->cert_reqs != GN_TLS_CLIENT_CERTS_NONE)) {
+        return gn_error_set(err, GN_ERR_INVALID, 0, "%s needs --certfile",
+                config->ca_certs != NULL ? "--ca-certs" : "--cert-reqs");
+    }
+    return GN_OK;
+}
+
 static enum gn_err read_environment(struct gn_config *config, struct gn_error *err)
 {
     const char *line = getenv("GUSTNADO_CMD_ARGS");
@@ -178,6 +194,7 @@ static enum gn_err read_all(
     GN_TRY(read_env(config, err));
     GN_TRY(read_binds(config, err));
     GN_TRY(check_limits(config, err));
+    GN_TRY(check_tls(config, err));
     read_pythonpath(config);
     return GN_OK;
 }
@@ -203,6 +220,8 @@ void gn_config_fini(struct gn_config *config)
     gn_text_list_fini(&config->pythonpath_texts);
     gn_text_list_fini(&config->env);
     gn_text_list_fini(&config->binds);
+    gn_text_list_fini(&config->certfiles);
+    gn_text_list_fini(&config->keyfiles);
     gn_words_free(config->owned_words, config->n_owned_words);
     gn_free(config->mounts);
     gn_free(config->pythonpath);

@@ -16,6 +16,7 @@
 #include "server/base/err.h"
 #include "server/base/log.h"
 #include "server/http/limits.h"
+#include "server/net/tls_ctx.h"
 
 struct gn_thread_range {
     unsigned min;
@@ -46,6 +47,12 @@ struct gn_config {
     struct gn_text_list binds;
     unsigned backlog;
     bool reuse_port;
+
+    /* TLS */
+    struct gn_text_list certfiles;
+    struct gn_text_list keyfiles;
+    const char *ca_certs; /* NULL: none */
+    enum gn_tls_client_certs cert_reqs;
 
     /* workers */
     struct gn_thread_range threads;

@@ -21,6 +21,7 @@
 #include "server/http/http_server.h"
 #include "server/loop/signals.h"
 #include "server/net/listener.h"
+#include "server/net/tls_ctx.h"
 
 enum {
     ON_TERM,
@@ -43,6 +44,7 @@ struct program {
     struct gn_loop *loop;
     struct gn_addr *addresses;        /* one per --bind */
     struct gn_listener **listeners;   /* likewise, until the server has them */
+    struct gn_tls_ctx *tls;           /* NULL: no TLS */
     struct gn_access_log *access_log; /* NULL: none */
     struct gn_http_server *server;
     struct watch watches[N_SIGNALS];
@@ -156,6 +158,32 @@ static enum gn_err read_addresses(struct program *p, struct gn_error *err)
     return GN_OK;
 }
 
+/* Before anything is imported: a wrong file is said at once. */
+static enum gn_err read_certificates(struct program *p, struct gn_error *err)
+{
+    const struct gn_config *config = p->config;
+    struct gn_tls_options options = {
+            .n_pairs = config->certfiles.n,
+            .ca_certs = config->ca_certs,
+            .client_certs = config->cert_reqs,
+    };
+    struct gn_tls_pair *pairs;
+    enum gn_err rc;
+
+    if (options.n_pairs == 0) {
+        return GN_OK;
+    }
+    pairs = gn_xcalloc(options.n_pairs * sizeof(*pairs));
+    for (unsigned i = 0; i < options.n_pairs; i++) {
+        pairs[i].cert_file = config->certfiles.items[i];
+        pairs[i].key_file = config->keyfiles.n > 0 ? config->keyfiles.items[i] : NULL;
+    }
+    options.pairs = pairs;
+    rc = gn_tls_ctx_create(&options, &p->tls, err);
+    gn_free(pairs);
+    return rc;
+}
+
 /* All or none: nobody is served until every address is ours. */
 static enum gn_err open_listeners(struct program *p, struct gn_error *err)
 {
@@ -180,8 +208,11 @@ GN_LOOP_THREAD static void begin_to_serve(struct program *p)
     }
     gn_banner_start(p->config, &p->site);
     for (unsigned i = 0; i < p->config->binds.n; i++) {
-        gn_banner_listening(gn_listener_addr(p->listeners[i]));
-        gn_http_server_add_listener(p->server, &p->listeners[i]);
+        const struct gn_addr *addr = gn_listener_addr(p->listeners[i]);
+        struct gn_tls_ctx *tls = gn_addr_is_unix(addr) ? NULL : p->tls;
+
+        gn_banner_listening(addr, tls != NULL);
+        gn_http_server_add_tls_listener(p->server, &p->listeners[i], tls);
     }
 }
 
@@ -273,8 +304,13 @@ static enum gn_exit run(struct program *p, int argc, char *const *argv)
         return GN_EXIT_START;
     }
     gn_assert_loop_thread(p->loop);
-    status = read_addresses(p, &err) == GN_OK ? gn_site_load(&p->site, p->config, argc, argv, &err)
-                                              : GN_EXIT_USAGE;
+    if (read_addresses(p, &err) != GN_OK) {
+        status = GN_EXIT_USAGE;
+    } else if (read_certificates(p, &err) != GN_OK) {
+        status = GN_EXIT_START;
+    } else {
+        status = gn_site_load(&p->site, p->config, argc, argv, &err);
+    }
     if (status == GN_EXIT_OK) {
         serve_on_loop(p, &status);
     } else {
@@ -292,6 +328,7 @@ int gn_serve(const struct gn_config *config, int argc, char *const *argv)
     p->config = config;
     prepare_process(config);
     status = run(p, argc, argv);
+    gn_tls_ctx_unref(&p->tls);
     gn_free(p->addresses);
     gn_free(p->listeners);
     gn_free(p);

@@ -33,6 +33,7 @@
 #include "server/http/handler.h"
 #include "server/net/addr.h"
 #include "server/net/stream.h"
+#include "server/net/tls_facts.h"
 #include "server/proto/headers.h"
 #include "server/proto/http1_parser.h"
 #include "server/proto/http1_writer.h"
@@ -60,6 +61,7 @@ struct gn_exchange {
     struct gn_addr peer;              /* the client, or what a trusted proxy said */
     const struct gn_addr *local;      /* the listener's address */
     bool is_tls;                      /* the client's view: scheme is https */
+    struct gn_tls_facts *tls;         /* of the connection itself; NULL without TLS */
     struct gn_slice script_name;      /* what routers consumed of the path, "" at the root */
     struct gn_slice path_info;        /* the rest, undecoded */
 

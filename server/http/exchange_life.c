@@ -73,6 +73,7 @@ struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn)
     p->ex.peer = conn->peer;
     p->ex.local = conn->local;
     p->ex.is_tls = conn->stream->is_tls;
+    p->ex.tls = conn->stream->tls != NULL ? gn_tls_facts_ref(conn->stream->tls) : NULL;
     p->ex.script_name = gn_slice_of("", 0);
     p->ex.path_info = gn_slice_of("", 0);
     p->ex.body_limit_bytes = server->limits.body_bytes;
@@ -180,6 +181,7 @@ void gn_exchange_end(struct gn_exchange_private *p)
     if (p->is_served) {
         server->stats.exchanges--;
     }
+    gn_tls_facts_unref(&p->ex.tls);
     gn_bufq_clear(&p->body_in);
     gn_arena_reset(&p->ex.arena);
     gn_body_reset(&p->ex.body);

@@ -223,6 +223,12 @@ GN_LOOP_THREAD static enum gn_step_result run_steps(struct gn_http1_conn *c)
     return result;
 }
 
+/** Bytes wait inside the stream, and the descriptor will not tell of them. */
+GN_LOOP_THREAD static bool can_read_pending(const struct gn_http1_conn *c)
+{
+    return c->stream != NULL && gn_stream_has_pending(c->stream) && gn_http1_conn_wants_read(c);
+}
+
 void gn_http1_conn_run(struct gn_http1_conn *c)
 {
     enum gn_step_result result;
@@ -240,6 +246,9 @@ void gn_http1_conn_run(struct gn_http1_conn *c)
     gn_input_trim(&c->in, &c->server->blocks);
     gn_http1_conn_watch(c);
     set_read_deadline(c);
+    if (can_read_pending(c)) {
+        gn_http1_conn_wake(c);
+    }
 }
 
 void gn_http1_conn_wake(struct gn_http1_conn *c)
@@ -252,6 +261,9 @@ static void on_wake(struct gn_defer *defer)
     struct gn_http1_conn *c = GN_CONTAINER_OF(defer, struct gn_http1_conn, wake);
 
     gn_assert_loop_thread(c->server->loop);
+    if (can_read_pending(c)) {
+        gn_http1_conn_read(c);
+    }
     gn_http1_conn_run(c);
 }
 
@@ -287,6 +299,19 @@ void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **strea
     server->stats.accepted++;
     gn_http1_conn_watch(c);
     set_read_deadline(c);
+}
+
+void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stream,
+        const struct gn_addr *peer, const struct gn_addr *local, int status, const char *reason,
+        struct gn_slice detail)
+{
+    struct gn_stream *s = *stream;
+    struct gn_http1_conn *c;
+
+    gn_http1_conn_start(server, stream, peer, local);
+    c = GN_CAST(struct gn_http1_conn, GN_HTTP1_CONN_MAGIC, s->owner);
+    gn_http1_conn_fail_with(c, status, GN_ERR_PROTOCOL, reason, detail);
+    gn_http1_conn_run(c);
 }
 
 void gn_http1_conn_destroy(struct gn_http1_conn *c, enum gn_err why)

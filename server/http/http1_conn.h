@@ -17,5 +17,12 @@
 /** Starts serving on `*stream`, which it takes. `local` must outlive every exchange. */
 GN_LOOP_THREAD void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
         const struct gn_addr *peer, const struct gn_addr *local);
+/**
+ * Takes `*stream` only to answer `status` without reading, and to close; `reason`
+ * is for the log, `detail` for the reader.
+ */
+GN_LOOP_THREAD void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stream,
+        const struct gn_addr *peer, const struct gn_addr *local, int status, const char *reason,
+        struct gn_slice detail);
 
 #endif

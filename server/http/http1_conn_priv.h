@@ -106,6 +106,9 @@ extern const gn_step_fn gn_http1_steps[GN_STEP_N];
 /** Answers an error of the client's by itself and closes; the exchange is over or orphaned. */
 GN_LOOP_THREAD void gn_http1_conn_fail(
         struct gn_http1_conn *c, int status, enum gn_err why, const char *reason);
+/** The same with a sentence for the reader. */
+GN_LOOP_THREAD void gn_http1_conn_fail_with(struct gn_http1_conn *c, int status, enum gn_err why,
+        const char *reason, struct gn_slice detail);
 
 /* http1_conn_read.c */
 

@@ -12,8 +12,8 @@
  * place anyway; what arrived behind it (the next request) goes to a block.
  *
  * One read per event: the loop comes back when there is more, and others get
- * their turn in between. Only bytes that a TLS layer has decrypted already are
- * taken at once, for the descriptor will not tell of them again.
+ * their turn in between. Of bytes that a TLS layer has taken already the
+ * descriptor will not tell again: the dispatcher sees to those (http1_conn.c).
  */
 
 #define SCRATCH_BYTES 65536u
@@ -142,11 +142,7 @@ GN_LOOP_THREAD static bool read_once(struct gn_http1_conn *c)
 
 void gn_http1_conn_read(struct gn_http1_conn *c)
 {
-    bool got_bytes;
-
-    do {
-        got_bytes = read_once(c);
-    } while (got_bytes && gn_stream_has_pending(c->stream) && gn_http1_conn_wants_read(c));
+    (void)read_once(c);
 }
 
 /* ---- content ------------------------------------------------------------ */

@@ -73,7 +73,7 @@ GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, cons
 }
 
 GN_LOOP_THREAD static void write_error(
-        struct gn_http1_conn *c, struct gn_exchange_private *p, int status)
+        struct gn_http1_conn *c, struct gn_exchange_private *p, int status, struct gn_slice detail)
 {
     struct gn_http1_writer writer;
     struct gn_buf *out = gn_http1_conn_open_out(c);
@@ -84,8 +84,7 @@ GN_LOOP_THREAD static void write_error(
     } else {
         gn_http1_writer_init_closing(&writer);
     }
-    gn_error_page_write(
-            &writer, head, status, gn_slice_of("", 0), gn_http_server_date(c->server), out);
+    gn_error_page_write(&writer, head, status, detail, gn_http_server_date(c->server), out);
     gn_http1_conn_close_out(c, out);
     if (p != NULL) {
         if (!p->has_head) {
@@ -98,6 +97,12 @@ GN_LOOP_THREAD static void write_error(
 
 void gn_http1_conn_fail(struct gn_http1_conn *c, int status, enum gn_err why, const char *reason)
 {
+    gn_http1_conn_fail_with(c, status, why, reason, gn_slice_of("", 0));
+}
+
+void gn_http1_conn_fail_with(struct gn_http1_conn *c, int status, enum gn_err why,
+        const char *reason, struct gn_slice detail)
+{
     struct gn_exchange_private *p = c->exchange;
 
     if (p != NULL && p->has_started) {
@@ -107,7 +112,7 @@ void gn_http1_conn_fail(struct gn_http1_conn *c, int status, enum gn_err why, co
     }
     log_refusal(c, status, reason);
     c->server->stats.refused_heads++;
-    write_error(c, p, status);
+    write_error(c, p, status, detail);
     c->exchange = NULL;
     c->closes = true;
     c->lingers = true;

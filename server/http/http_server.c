@@ -31,6 +31,7 @@ struct http_listener {
     struct gn_http_server *server;
     struct gn_listener *listener; /* NULL once closed */
     struct gn_addr addr;
+    struct gn_tls_ctx *tls; /* NULL: plain */
 };
 
 static const struct gn_addr unknown_addr = {.len = 0};
@@ -82,11 +83,15 @@ GN_LOOP_THREAD static void set_full(struct gn_http_server *server, bool is_full)
 }
 
 GN_LOOP_THREAD static void start_connection(struct gn_http_server *server, int *fd,
-        const struct gn_addr *peer, const struct gn_addr *local)
+        const struct gn_addr *peer, const struct gn_addr *local, struct gn_tls_ctx *tls)
 {
-    struct gn_stream *stream = gn_stream_fd_create(server->loop, fd);
+    if (tls != NULL) {
+        gn_handshake_start(server, fd, tls, peer, local);
+    } else {
+        struct gn_stream *stream = gn_stream_fd_create(server->loop, fd);
 
-    gn_http1_conn_start(server, &stream, peer, local);
+        gn_http1_conn_start(server, &stream, peer, local);
+    }
     if (server->stats.connections >= server->max_connections) {
         set_full(server, true);
     }
@@ -98,10 +103,16 @@ static void on_accept(struct gn_listener *listener, void *arg, int *fd, const st
 
     (void)listener;
     gn_assert_loop_thread(l->server->loop);
-    start_connection(l->server, fd, peer, &l->addr);
+    start_connection(l->server, fd, peer, &l->addr, l->tls);
 }
 
 void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listener **listener)
+{
+    gn_http_server_add_tls_listener(server, listener, NULL);
+}
+
+void gn_http_server_add_tls_listener(
+        struct gn_http_server *server, struct gn_listener **listener, struct gn_tls_ctx *tls)
 {
     struct http_listener *l = gn_xcalloc(sizeof(*l));
 
@@ -109,6 +120,7 @@ void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listen
     l->server = server;
     l->listener = *listener;
     l->addr = *gn_listener_addr(*listener);
+    l->tls = tls != NULL ? gn_tls_ctx_ref(tls) : NULL;
     *listener = NULL;
     gn_list_append(&server->listeners, &l->link);
     gn_listener_start(l->listener, server->loop, on_accept, l);
@@ -120,7 +132,13 @@ void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listen
 void gn_http_server_add_connection(
         struct gn_http_server *server, int *fd, const struct gn_addr *peer)
 {
-    start_connection(server, fd, peer, &unknown_addr);
+    start_connection(server, fd, peer, &unknown_addr, NULL);
+}
+
+void gn_http_server_add_tls_connection(
+        struct gn_http_server *server, int *fd, const struct gn_addr *peer, struct gn_tls_ctx *tls)
+{
+    start_connection(server, fd, peer, &unknown_addr, tls);
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -159,6 +177,7 @@ struct gn_http_server *gn_http_server_create(
     server->stop_check.fn = on_stop_check;
     gn_timer_init(&server->stop_timer, loop, on_stop_deadline);
     gn_http1_conn_init_timeouts(server);
+    gn_handshake_gate_init(server);
     return server;
 }
 
@@ -174,6 +193,7 @@ GN_LOOP_THREAD static void close_listeners(struct gn_http_server *server)
 
 GN_LOOP_THREAD static void close_connections(struct gn_http_server *server)
 {
+    gn_handshake_close_all(server);
     while (!gn_list_is_empty(&server->conns)) {
         gn_http1_conn_destroy(
                 GN_LIST_ENTRY(server->conns.next, struct gn_http1_conn, link), GN_ERR_CANCELLED);
@@ -185,8 +205,12 @@ GN_LOOP_THREAD static void server_free(struct gn_http_server *server)
     struct gn_list *node;
 
     while ((node = gn_list_pop(&server->listeners)) != NULL) {
-        gn_free(GN_LIST_ENTRY(node, struct http_listener, link));
+        struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
+
+        gn_tls_ctx_unref(&l->tls);
+        gn_free(l);
     }
+    gn_handshake_gate_fini(server);
     gn_timer_stop(&server->stop_timer);
     gn_defer_cancel(&server->stop_check);
     gn_timeout_list_fini(&server->timeouts.idle);
@@ -281,6 +305,7 @@ GN_LOOP_THREAD static void close_idle(struct gn_http_server *server)
     struct gn_list *node;
     struct gn_list *tmp;
 
+    gn_handshake_close_all(server);
     GN_LIST_FOREACH (node, tmp, &server->conns) {
         struct gn_http1_conn *c = GN_LIST_ENTRY(node, struct gn_http1_conn, link);
 

@@ -18,6 +18,7 @@
 
 struct gn_access_log;
 struct gn_http_server;
+struct gn_tls_ctx;
 
 struct gn_http_server_options {
     struct gn_http_limits limits;
@@ -26,11 +27,12 @@ struct gn_http_server_options {
 };
 
 struct gn_http_server_stats {
-    unsigned connections;   /* open now, upgraded ones included */
-    unsigned exchanges;     /* being served now */
-    uint64_t accepted;      /* connections, since the start */
-    uint64_t requests;      /* since the start */
-    uint64_t refused_heads; /* 4xx answered by the server itself */
+    unsigned connections;       /* open now, upgraded ones included */
+    unsigned exchanges;         /* being served now */
+    uint64_t accepted;          /* connections, since the start */
+    uint64_t requests;          /* since the start */
+    uint64_t refused_heads;     /* 4xx answered by the server itself */
+    uint64_t failed_handshakes; /* of TLS */
 };
 
 GN_LOOP_THREAD struct gn_http_server *gn_http_server_create(
@@ -38,9 +40,14 @@ GN_LOOP_THREAD struct gn_http_server *gn_http_server_create(
 /** Takes the listener and starts accepting on it. */
 GN_LOOP_THREAD void gn_http_server_add_listener(
         struct gn_http_server *server, struct gn_listener **listener);
+/** The same, and its connections speak TLS; holds a reference to `tls`. */
+GN_LOOP_THREAD void gn_http_server_add_tls_listener(
+        struct gn_http_server *server, struct gn_listener **listener, struct gn_tls_ctx *tls);
 /** Serves a connected descriptor, which it takes: for tests and socket pairs. */
 GN_LOOP_THREAD void gn_http_server_add_connection(
         struct gn_http_server *server, int *fd, const struct gn_addr *peer);
+GN_LOOP_THREAD void gn_http_server_add_tls_connection(
+        struct gn_http_server *server, int *fd, const struct gn_addr *peer, struct gn_tls_ctx *tls);
 
 /**
  * Stops gracefully: closes the listeners and idle connections, lets exchanges

@@ -5,6 +5,7 @@
 /* What the files of this folder share: the server's inside. */
 
 #include "server/base/buf.h"
+#include "server/http/handshake.h"
 #include "server/http/http_server.h"
 #include "server/http/rbuf.h"
 #include "server/loop/timeout_list.h"
@@ -46,6 +47,7 @@ struct gn_http_server {
     struct gn_http1_limits head_limits; /* the part of limits that the parser looks at */
     struct gn_http_server_stats stats;
     struct gn_http_timeouts timeouts;
+    struct gn_handshake_gate handshakes;
 
     struct gn_list listeners; /* struct http_listener; their addresses live as long as we */
     struct gn_list conns;     /* struct gn_http1_conn, all */

@@ -13,6 +13,7 @@ struct gn_http_limits gn_http_limits_default(void)
             .pipeline_bytes = 64 << 10,
             .output_bytes = 256 << 10,
             .output_low_bytes = 64 << 10,
+            .handshake_ms = 10000,
             .head_ms = 10000,
             .idle_ms = 75000,
             .body_idle_ms = 30000,
@@ -22,6 +23,7 @@ struct gn_http_limits gn_http_limits_default(void)
             .body_rate_grace_ms = 10000,
             .drain_bytes = 256 << 10,
             .connections = 0,
+            .handshakes_s = 1000,
             .requests_per_conn = 0,
     };
 }
