@@ -319,6 +319,8 @@ GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_e
         if (gn_exchange_send(ex, &sent) != GN_OK) {
             gn_bufq_clear(&sent);
         }
+        ex->status = r->writer.status; /* what went out, for the access log */
+        ex->response_bytes = r->writer.n_body;
         gn_exchange_abort(ex); /* cut: nobody shall take it for complete */
     } else {
         gn_exchange_reply_error(ex, 500, GN_LIT(""));

@@ -254,6 +254,15 @@ def test_access_log(tmp_path):
         assert 'agent "x"' not in line, "quotes must be escaped"
 
 
+def test_access_log_of_a_response_cut_short(tmp_path):
+    """The server cut it, the client did not leave: the status that went out, not 499."""
+    path = tmp_path / "access.log"
+    with Server("--access-logfile", path, "conformance:application") as server:
+        server.get("/write_raises_after")
+        assert eventually(lambda: path.exists() and "write_raises_after" in path.read_text(), 5)
+        assert '"GET /write_raises_after HTTP/1.1" 200 8 ' in path.read_text()
+
+
 def test_access_log_on_standard_output():
     with Server("--access-logfile", "-", "echo:application") as server:
         server.get("/to/stdout")
