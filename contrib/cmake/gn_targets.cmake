@@ -8,7 +8,8 @@ function(gn_library name)
     target_link_libraries(${name}
         PUBLIC ${GN_LAYER_${name}_USES}
         PRIVATE gn_flags ${GN_LAYER_${name}_OUTSIDE})
-    target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:${gn_lto_flags}>)
+    target_compile_options(${name} PRIVATE
+        ${gn_frame_flags} $<$<COMPILE_LANGUAGE:C>:${gn_lto_flags}>)
 endfunction()
 
 # gn_offer_to_modules(<program> <layers…>): loaded modules find the functions of
@@ -31,6 +32,7 @@ function(gn_module name)
     # Authors need not mark the threads of their handlers, which are called by pointer.
     set_target_properties(${name} PROPERTIES PREFIX "" GN_UNMARKED_THREADS ON)
     target_link_libraries(${name} PRIVATE gn_flags ${ARG_LINKS})
+    target_compile_options(${name} PRIVATE ${gn_frame_flags})
 endfunction()
 
 # gn_test(<file without .c> LINKS <layers…>): one test program per source file,

@@ -44,10 +44,11 @@ endif()
 target_compile_options(gn_flags INTERFACE ${gn_sanitize_flags})
 target_link_options(gn_flags INTERFACE ${gn_sanitize_flags})
 
-# Task stacks are small. Sanitizers and coverage pad frames, so only a plain
-# build can judge.
+# Task stacks are small, which binds libraries and modules, not tests. Sanitizers
+# and coverage pad frames, so only a plain build can judge.
+set(gn_frame_flags "")
 if(NOT GN_SANITIZE AND NOT GN_COVERAGE)
-    target_compile_options(gn_flags INTERFACE -Wframe-larger-than=4096)
+    set(gn_frame_flags -Wframe-larger-than=4096)
 endif()
 
 if(GN_COVERAGE)
