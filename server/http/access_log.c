@@ -53,7 +53,9 @@ static enum gn_err open_file(struct gn_access_log *log, struct gn_error *err)
     int fd = STDOUT_FILENO;
 
     if (log->path != NULL) {
-        fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+        /* O_NONBLOCK: a named pipe that nobody reads is an error, not a wait. */
+        fd = open(
+                log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
     }
     if (fd < 0) {
         return gn_error_set(

@@ -187,6 +187,33 @@ Test(access_log, a_reader_that_stands_still_stops_nobody)
     remove_all(path);
 }
 
+/* Opening waits for a reader otherwise: at the start without a word, at SIGUSR1 with every client.
+ */
+Test(access_log, does_not_wait_for_the_reader_of_a_pipe, .timeout = 10)
+{
+    struct gn_loop *loop = NULL;
+    struct gn_access_log *log = NULL;
+    struct gn_error err = {0};
+    struct gn_access_log_options options = {.format = GN_LIT("%(s)s")};
+    char path[PATH_BYTES];
+    int reader;
+
+    temporary_path(path, "fifo");
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    options.path = gn_slice_str(path);
+    cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
+    gn_assert_loop_thread(loop);
+    cr_assert_eq(gn_access_log_create(loop, &options, &log, &err), GN_ERR_SYSTEM);
+    cr_assert_not_null(strstr(err.message, "cannot open the access log"));
+    reader = open(path, O_RDONLY | O_NONBLOCK);
+    cr_assert_eq(gn_access_log_create(loop, &options, &log, &err), GN_OK);
+    (void)close(reader);
+    gn_access_log_reopen(log);
+    gn_access_log_destroy(&log);
+    gn_loop_destroy(&loop);
+    remove_all(path);
+}
+
 Test(access_log, says_why_it_cannot_start)
 {
     const struct gn_access_log_options nowhere = {.path = GN_LIT("/no/such/directory/log")};
