@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "server/base/alloc.h"
+#include "server/http/exchange.h"
 #include "tests/support/test.h"
 #include "tests/web/web_fixture.h"
 #include "web/reply.h"
@@ -231,8 +232,14 @@ Test(request, streams_its_body)
 
 GN_LOOP_THREAD static enum gn_err say_facts(struct gn_request *r)
 {
+    struct gn_tls_facts facts = {.refs = 1};
+
     cr_assert(gn_request_is_connected(r));
     cr_assert_not(gn_request_is_tls(r));
+    cr_assert_null(gn_request_tls(r));
+    gn_request_exchange(r)->tls = &facts;
+    cr_assert_eq(gn_request_tls(r), &facts);
+    gn_request_exchange(r)->tls = NULL; /* this one is not the connection's to count */
     cr_assert_not_null(gn_request_exchange(r));
     cr_assert_eq(gn_app_loop(gn_request_app(r)), gn_request_loop(r));
     cr_assert_not_null(gn_app_executor(gn_request_app(r)));

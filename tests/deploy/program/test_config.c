@@ -75,6 +75,23 @@ Test(config, reads_threads)
     }
 }
 
+Test(config, reads_certificates_and_keys_in_order)
+{
+    cr_assert_eq(READ("app", "--certfile", "a", "--keyfile", "b", "--keyfile", "d", "--certfile",
+                         "c", "--ca-certs=e", "--cert-reqs", "Optional"),
+            GN_OK, "%s", err.message);
+    cr_assert_eq(config.certfiles.n, 2);
+    cr_assert_str_eq(config.certfiles.items[1], "c");
+    cr_assert_str_eq(config.keyfiles.items[1], "d");
+    cr_assert_str_eq(config.ca_certs, "e");
+    cr_assert_eq(config.cert_reqs, GN_TLS_CLIENT_CERTS_OPTIONAL);
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "--certfile", "a", "--cert-reqs", "2", "--ca-certs=e"), GN_OK);
+    cr_assert_eq(config.keyfiles.n, 0);
+    cr_assert_eq(config.cert_reqs, GN_TLS_CLIENT_CERTS_REQUIRED);
+    gn_config_fini(&config);
+}
+
 Test(config, refuses_what_makes_no_sense)
 {
     static const struct {
@@ -97,6 +114,10 @@ Test(config, refuses_what_makes_no_sense)
             {{"app", "--log-level", "loud"}, "--log-level loud: expected debug, info"},
             {{"app", "--output-low", "1M"}, "--output-low must not exceed"},
             {{"app", "--limit-request-line", "1M"}, "must not exceed --limit-request-head"},
+            {{"app", "--keyfile", "k"}, "0 times --certfile and 1 times --keyfile"},
+            {{"app", "--ca-certs", "f"}, "--ca-certs needs --certfile"},
+            {{"app", "--cert-reqs", "2"}, "--cert-reqs needs --certfile"},
+            {{"app", "--cert-reqs", "3"}, "--cert-reqs 3: expected none, optional or required"},
             {{"app", "--keepalive", "3"}, "did you mean --keep-alive?"},
     };
 
