@@ -106,16 +106,29 @@ void served_begin(const struct served_setup *setup)
 
 static void on_stopped(void *arg)
 {
+    bool *has_stopped = arg;
+
     gn_assert_loop_thread(served.loop);
-    (void)arg;
+    *has_stopped = true;
     gn_loop_stop(served.loop);
+}
+
+/** Others may stop the loop as well; only the flag counts. */
+static void run_until(const bool *flag)
+{
+    while (!*flag) {
+        gn_loop_run(served.loop);
+    }
 }
 
 void served_end(const char *code)
 {
+    bool has_stopped = false;
+
     gn_assert_loop_thread(served.loop);
-    gn_http_server_stop(served.server, gn_loop_after_ms(served.loop, 10000), on_stopped, NULL);
-    gn_loop_run(served.loop);
+    gn_http_server_stop(
+            served.server, gn_loop_after_ms(served.loop, 10000), on_stopped, &has_stopped);
+    run_until(&has_stopped);
     gn_http_server_destroy(&served.server);
     cr_assert_eq(gn_pyexec_stop(&served.pyexec, gn_clock_now() + 10 * GN_NS_PER_S), GN_OK);
     gn_loop_run_once(served.loop);
@@ -140,8 +153,10 @@ void served_python(const char *code)
 
 static void stop_loop(struct gn_post *post)
 {
+    struct served_client *c = GN_CONTAINER_OF(post, struct served_client, stop);
+
     gn_assert_loop_thread(served.loop);
-    (void)post;
+    c->has_stopped = true;
     gn_loop_stop(served.loop);
 }
 
@@ -198,6 +213,7 @@ void served_client_start(struct served_client *c, const char *request, size_t re
 
 void served_client_join(struct served_client *c)
 {
+    run_until(&c->has_stopped);
     cr_assert_eq(pthread_join(c->thread, NULL), 0);
 }
 
@@ -206,7 +222,6 @@ struct served_client served_talk_partly(const char *request, size_t read_at_most
     struct served_client c;
 
     served_client_start(&c, request, read_at_most);
-    gn_loop_run(served.loop);
     served_client_join(&c);
     return c;
 }

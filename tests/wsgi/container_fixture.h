@@ -57,10 +57,12 @@ struct served_client {
     size_t n_received;
     pthread_t thread;
     struct gn_post stop;
+    bool has_stopped; /* loop thread: it has read everything */
 };
 
 /** Starts a client; when it has read everything it stops the loop. */
 void served_client_start(struct served_client *c, const char *request, size_t read_at_most);
+/** Runs the loop until the client has finished. */
 void served_client_join(struct served_client *c);
 
 /** One client from start to end, the loop running. */
