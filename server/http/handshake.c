@@ -142,7 +142,7 @@ GN_LOOP_THREAD static void refuse_plain(struct gn_handshake *h)
     stream = gn_stream_fd_create(server->loop, &fd);
     handshake_free(h);
     server->stats.connections--;
-    gn_http1_conn_refuse(server, &stream, &peer, local, 400, "plain HTTP where TLS is spoken",
+    gn_http1_conn_refuse(server, &stream, &peer, local, "plain HTTP where TLS is spoken",
             GN_LIT("This port speaks HTTPS. Use https:// in front of its address."));
 }
 

@@ -302,7 +302,7 @@ void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **strea
 }
 
 void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stream,
-        const struct gn_addr *peer, const struct gn_addr *local, int status, const char *reason,
+        const struct gn_addr *peer, const struct gn_addr *local, const char *reason,
         struct gn_slice detail)
 {
     struct gn_stream *s = *stream;
@@ -310,7 +310,7 @@ void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stre
 
     gn_http1_conn_start(server, stream, peer, local);
     c = GN_CAST(struct gn_http1_conn, GN_HTTP1_CONN_MAGIC, s->owner);
-    gn_http1_conn_fail_with(c, status, GN_ERR_PROTOCOL, reason, detail);
+    gn_http1_conn_fail_with(c, 400, GN_ERR_PROTOCOL, reason, detail);
     gn_http1_conn_run(c);
 }
 

@@ -18,11 +18,11 @@
 GN_LOOP_THREAD void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
         const struct gn_addr *peer, const struct gn_addr *local);
 /**
- * Takes `*stream` only to answer `status` without reading, and to close; `reason`
+ * Takes `*stream` only to answer 400 without reading, and to close; `reason`
  * is for the log, `detail` for the reader.
  */
 GN_LOOP_THREAD void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stream,
-        const struct gn_addr *peer, const struct gn_addr *local, int status, const char *reason,
+        const struct gn_addr *peer, const struct gn_addr *local, const char *reason,
         struct gn_slice detail);
 
 #endif
