@@ -4,13 +4,13 @@
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 
 import commands
 import gnlint
 
+VERSION = "2.10"
 OPTIONS = ("--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1",
            "--std=c11", "--quiet", "--library=python", "--library=openssl", "--library=zlib")
 # Named once here, each with its reason; single places use an inline comment.
@@ -25,9 +25,7 @@ SUPPRESSED = (
 
 def main():
     args = commands.arguments(__doc__).parse_args()
-    tool = shutil.which("cppcheck")
-    if tool is None:
-        gnlint.skip("cppcheck", "cppcheck is not installed")
+    tool = gnlint.find_pinned("cppcheck", VERSION, "cppcheck")
     units = commands.product_units(args.root, args.build)
     options = [*OPTIONS, *(f"--suppress={name}" for name in SUPPRESSED)]
     # cppcheck remembers results by file only, so other options need another folder.

@@ -4,6 +4,8 @@
 import argparse
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +56,22 @@ class Report:
 def skip(name, reason):
     print(f"{name}: skipped: {reason}")
     sys.exit(SKIPPED)
+
+
+def find_pinned(checker, version, *names):
+    """The first of these tools that is of that version; else the test is skipped. Other
+    versions find other things, and what they say must not depend on the machine."""
+    seen = []
+    for name in names:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        output = subprocess.run([path, "--version"], text=True, capture_output=True, check=True).stdout
+        found = re.search(r"(\d+(?:\.\d+)*)", output).group(1)
+        if found == version or found.startswith(version + "."):
+            return path
+        seen.append(f"{path} is version {found}")
+    return skip(checker, f"{names[-1]} {version} is not installed" + "".join(f"; {s}" for s in seen))
 
 
 def arguments(description):

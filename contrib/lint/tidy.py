@@ -8,7 +8,6 @@ those of an earlier clean run is not analysed again.
 
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +16,10 @@ from pathlib import Path
 import commands
 import gnlint
 
+VERSION = "14"
 NOISE = re.compile(r"^\d+ warnings? |^Suppressed |^Use -header-filter|^\d+ warnings? treated")
 # gcc knows these, clang's driver does not.
 GCC_ONLY = ("-ffat-lto-objects", "-flto=auto")
-
-
-def find_tool():
-    return shutil.which("clang-tidy-14") or shutil.which("clang-tidy")
 
 
 def compile_flags(entry):
@@ -78,9 +74,7 @@ def main():
     parser.add_argument("--cache", type=Path)
     parser.add_argument("files", nargs="*", help="only sources whose path ends like one of these")
     args = parser.parse_args()
-    tool = find_tool()
-    if tool is None:
-        gnlint.skip("tidy", "clang-tidy is not installed")
+    tool = gnlint.find_pinned("tidy", VERSION, f"clang-tidy-{VERSION}", "clang-tidy")
     if args.cache:
         args.cache.mkdir(parents=True, exist_ok=True)
     units = [u for u in commands.product_units(args.root, args.build)
