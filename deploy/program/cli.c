@@ -154,6 +154,15 @@ static const struct gn_option options[] = {
                 .kind = GN_OPTION_FLAG,
                 AT(reuse_port)},
 
+        {.group = "Behind proxies",
+                .name = "forwarded-allow-ips",
+                .value = "LIST",
+                .help = "Peers that may speak for clients, as addresses and networks, unix for "
+                        "Unix sockets, * for all. Without it $FORWARDED_ALLOW_IPS if set, else "
+                        "127.0.0.1,::1. Empty: nobody.",
+                .kind = GN_OPTION_TEXT,
+                AT(forwarded_allow)},
+
         {.group = "TLS",
                 .name = "certfile",
                 .aliases = "ssl-certfile",

@@ -132,6 +132,24 @@ static enum gn_err read_binds(struct gn_config *config, struct gn_error *err)
     return GN_OK;
 }
 
+static enum gn_err read_proxies(struct gn_config *config, struct gn_error *err)
+{
+    const char *from = "--forwarded-allow-ips";
+    struct gn_error why = {0};
+
+    if (config->forwarded_allow == NULL) {
+        from = "$FORWARDED_ALLOW_IPS";
+        config->forwarded_allow = getenv("FORWARDED_ALLOW_IPS");
+    }
+    if (config->forwarded_allow == NULL) {
+        config->forwarded_allow = "127.0.0.1,::1";
+    }
+    if (gn_trust_create(gn_slice_str(config->forwarded_allow), &config->forwarded, &why) != GN_OK) {
+        return gn_error_set(err, GN_ERR_INVALID, 0, "%s: %s", from, why.message);
+    }
+    return GN_OK;
+}
+
 static enum gn_err check_limits(const struct gn_config *config, struct gn_error *err)
 {
     const struct gn_http_limits *limits = &config->limits;
@@ -193,6 +211,7 @@ static enum gn_err read_all(
     GN_TRY(read_mounts(config, err));
     GN_TRY(read_env(config, err));
     GN_TRY(read_binds(config, err));
+    GN_TRY(read_proxies(config, err));
     GN_TRY(check_limits(config, err));
     GN_TRY(check_tls(config, err));
     read_pythonpath(config);
@@ -222,6 +241,7 @@ void gn_config_fini(struct gn_config *config)
     gn_text_list_fini(&config->binds);
     gn_text_list_fini(&config->certfiles);
     gn_text_list_fini(&config->keyfiles);
+    gn_trust_destroy(&config->forwarded);
     gn_words_free(config->owned_words, config->n_owned_words);
     gn_free(config->mounts);
     gn_free(config->pythonpath);

@@ -17,6 +17,7 @@
 #include "server/base/log.h"
 #include "server/http/limits.h"
 #include "server/net/tls_ctx.h"
+#include "server/net/trust.h"
 
 struct gn_thread_range {
     unsigned min;
@@ -48,6 +49,9 @@ struct gn_config {
     unsigned backlog;
     bool reuse_port;
 
+    /* proxies in front of us */
+    const char *forwarded_allow; /* gn_trust_create's spelling */
+
     /* TLS */
     struct gn_text_list certfiles;
     struct gn_text_list keyfiles;
@@ -75,7 +79,8 @@ struct gn_config {
     unsigned n_mounts;
     const char **pythonpath;
     unsigned n_pythonpath;
-    char **owned_words; /* of GUSTNADO_CMD_ARGS */
+    struct gn_trust *forwarded; /* peers that may speak for clients */
+    char **owned_words;         /* of GUSTNADO_CMD_ARGS */
     unsigned n_owned_words;
     char *owned_texts; /* copies that were split */
     char port_bind[32];

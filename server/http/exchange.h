@@ -59,6 +59,7 @@ struct gn_exchange {
     const struct gn_http1_head *head; /* the request; slices live as long as the exchange */
     struct gn_body body;              /* complete when serve is called in collect mode */
     struct gn_addr peer;              /* the client, or what a trusted proxy said */
+    bool peer_is_trusted;             /* the connection's peer may speak for clients: a proxy */
     const struct gn_addr *local;      /* the listener's address */
     bool is_tls;                      /* the client's view: scheme is https */
     struct gn_tls_facts *tls;         /* of the connection itself; NULL without TLS */

@@ -71,6 +71,7 @@ struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn)
     p->ex.magic = GN_EXCHANGE_MAGIC;
     p->ex.head = &p->head;
     p->ex.peer = conn->peer;
+    p->ex.peer_is_trusted = conn->peer_is_trusted;
     p->ex.local = conn->local;
     p->ex.is_tls = conn->stream->is_tls;
     p->ex.tls = conn->stream->tls != NULL ? gn_tls_facts_ref(conn->stream->tls) : NULL;

@@ -4,6 +4,7 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
+#include "server/net/trust.h"
 
 #include "server/http/exchange_priv.h"
 #include "server/http/http1_conn_priv.h"
@@ -293,6 +294,7 @@ void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **strea
     c->stream->owner = c;
     c->wake.fn = on_wake;
     c->peer = *peer;
+    c->peer_is_trusted = gn_trust_has_peer(server->proxies.forwarded, peer);
     c->local = local;
     gn_list_append(&server->conns, &c->link);
     server->stats.connections++;

@@ -63,6 +63,7 @@ struct gn_http1_conn {
     bool is_throttled;     /* the next request waits until output has drained */
     bool writes_want_read; /* the stream must read to go on writing (TLS) */
     bool reads_want_write; /* and the other way round */
+    bool peer_is_trusted;  /* by server->proxies.forwarded */
 
     enum gn_err body_failure; /* of the last read of content, for the next step to answer */
     unsigned n_requests;

@@ -159,6 +159,7 @@ struct gn_http_server *gn_http_server_create(
     server->handler = options->handler;
     server->access_log = options->access_log;
     server->limits = *limits;
+    server->proxies = options->proxies;
     server->head_limits = (struct gn_http1_limits){
             .request_line_bytes = limits->request_line_bytes,
             .field_bytes = limits->field_bytes,

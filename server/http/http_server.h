@@ -19,9 +19,16 @@
 struct gn_access_log;
 struct gn_http_server;
 struct gn_tls_ctx;
+struct gn_trust;
+
+/** What stands between us and the clients. Zeroed: nothing, every peer is a client. */
+struct gn_http_proxies {
+    const struct gn_trust *forwarded; /* borrowed: peers that may speak for clients; NULL: none */
+};
 
 struct gn_http_server_options {
     struct gn_http_limits limits;
+    struct gn_http_proxies proxies;
     struct gn_handler *handler;       /* borrowed; serves every exchange */
     struct gn_access_log *access_log; /* borrowed; NULL: none */
 };

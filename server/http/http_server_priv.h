@@ -44,6 +44,7 @@ struct gn_http_server {
     struct gn_handler *handler;
     struct gn_access_log *access_log;
     struct gn_http_limits limits;
+    struct gn_http_proxies proxies;
     struct gn_http1_limits head_limits; /* the part of limits that the parser looks at */
     struct gn_http_server_stats stats;
     struct gn_http_timeouts timeouts;

@@ -207,6 +207,42 @@ enum gn_err gn_addr_parse(struct gn_slice text, struct gn_addr *addr_out, struct
     return resolve(name, port, addr_out, err);
 }
 
+bool gn_addr_parse_ip(struct gn_slice text, uint16_t port, struct gn_addr *addr_out)
+{
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr ip6;
+    struct in_addr ip4;
+
+    *addr_out = (struct gn_addr){0};
+    if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len) != NULL) {
+        return false;
+    }
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    if (inet_pton(AF_INET, copy, &ip4) == 1) {
+        set_in(addr_out, &ip4, port);
+        return true;
+    }
+    if (inet_pton(AF_INET6, copy, &ip6) != 1) {
+        return false;
+    }
+    set_in6(addr_out, &ip6, port);
+    gn_addr_unmap(addr_out);
+    return true;
+}
+
+void gn_addr_unmap(struct gn_addr *addr)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+
+    if (addr->u.sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&addr->u.in6.sin6_addr)) {
+        return;
+    }
+    in.sin_port = addr->u.in6.sin6_port;
+    memcpy(&in.sin_addr, addr->u.in6.sin6_addr.s6_addr + 12, sizeof(in.sin_addr));
+    *addr = (struct gn_addr){.len = sizeof(in), .u.in = in};
+}
+
 bool gn_addr_is_unix(const struct gn_addr *addr)
 {
     return addr->len > 0 && addr->u.sa.sa_family == AF_UNIX;

@@ -40,6 +40,14 @@ struct gn_addr {
 GN_MUST_CHECK enum gn_err gn_addr_parse(
         struct gn_slice text, struct gn_addr *addr_out, struct gn_error *err);
 
+/**
+ * An IP address alone, without brackets or zone; one of IPv4 that is mapped
+ * into IPv6 becomes IPv4. False when it is none; `*addr_out` is then unknown.
+ */
+GN_ANY_THREAD bool gn_addr_parse_ip(struct gn_slice text, uint16_t port, struct gn_addr *addr_out);
+/** Makes IPv4 of an IPv4 address that is mapped into IPv6; leaves others alone. */
+GN_ANY_THREAD void gn_addr_unmap(struct gn_addr *addr);
+
 /** "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock"; always NUL-terminated. */
 GN_ANY_THREAD void gn_addr_format(const struct gn_addr *addr, char into[GN_ADDR_TEXT_BYTES]);
 /** The host alone ("127.0.0.1", "::1", "" for Unix); returns its length. */

@@ -300,20 +300,6 @@ GN_LOOP_THREAD static bool survive(struct gn_listener *l, int sys_errno)
     return false;
 }
 
-/** "::ffff:192.0.2.1" is how one socket for both families spells an IPv4 client. */
-static void unmap_v4(struct gn_addr *addr)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET};
-
-    if (addr->u.sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&addr->u.in6.sin6_addr)) {
-        return;
-    }
-    in.sin_port = addr->u.in6.sin6_port;
-    memcpy(&in.sin_addr, addr->u.in6.sin6_addr.s6_addr + 12, sizeof(in.sin_addr));
-    addr->u.in = in;
-    addr->len = sizeof(in);
-}
-
 /** Returns false when there is nothing more to accept now. */
 GN_LOOP_THREAD static bool accept_one(struct gn_listener *l)
 {
@@ -326,7 +312,7 @@ GN_LOOP_THREAD static bool accept_one(struct gn_listener *l)
     }
     if (!gn_addr_is_unix(&l->addr)) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        unmap_v4(&peer);
+        gn_addr_unmap(&peer); /* how one socket for both families spells an IPv4 client */
     }
     l->in_callback = true;
     l->fn(l, l->arg, &fd, &peer);

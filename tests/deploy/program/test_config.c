@@ -13,6 +13,7 @@ static void clean_environment(void)
 {
     (void)unsetenv("GUSTNADO_CMD_ARGS");
     (void)unsetenv("PORT");
+    (void)unsetenv("FORWARDED_ALLOW_IPS");
     err = (struct gn_error){0};
 }
 
@@ -188,4 +189,46 @@ Test(config, splits_the_python_path)
     cr_assert_str_eq(config.pythonpath[1], "b");
     cr_assert_str_eq(config.pythonpath[2], "/c");
     gn_config_fini(&config);
+}
+
+static bool trusts(const char *address)
+{
+    struct gn_addr addr;
+
+    cr_assert(gn_addr_parse_ip(gn_slice_str(address), 0, &addr));
+    return gn_trust_has_peer(config.forwarded, &addr);
+}
+
+Test(config, trusts_proxies_on_this_machine_by_default)
+{
+    cr_assert_eq(READ("app"), GN_OK, "%s", err.message);
+    cr_assert(trusts("127.0.0.1"));
+    cr_assert(trusts("::1"));
+    cr_assert(!trusts("127.0.0.2"));
+    gn_config_fini(&config);
+}
+
+Test(config, takes_trusted_proxies_from_the_environment_and_the_line)
+{
+    (void)setenv("FORWARDED_ALLOW_IPS", "10.0.0.0/8", 1);
+    cr_assert_eq(READ("app"), GN_OK, "%s", err.message);
+    cr_assert(trusts("10.1.2.3"));
+    cr_assert(!trusts("127.0.0.1"));
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "--forwarded-allow-ips", "192.0.2.1 ,::1"), GN_OK, "%s", err.message);
+    cr_assert(trusts("192.0.2.1"));
+    cr_assert(!trusts("10.1.2.3"));
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "--forwarded-allow-ips="), GN_OK, "%s", err.message);
+    cr_assert(!trusts("127.0.0.1"));
+    gn_config_fini(&config);
+}
+
+Test(config, says_which_list_of_proxies_is_wrong)
+{
+    cr_assert_eq(READ("app", "--forwarded-allow-ips", "localhost"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "--forwarded-allow-ips: 'localhost'"));
+    (void)setenv("FORWARDED_ALLOW_IPS", "10.0.0.1/8", 1);
+    cr_assert_eq(READ("app"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "$FORWARDED_ALLOW_IPS: '10.0.0.1/8'"));
 }

@@ -92,8 +92,10 @@ void http_fixture_init(struct http_fixture *f)
 
 void http_fixture_start(struct http_fixture *f)
 {
-    const struct gn_http_server_options options = {
-            .limits = f->limits, .handler = &f->handler, .access_log = f->access_log};
+    const struct gn_http_server_options options = {.limits = f->limits,
+            .proxies = f->proxies,
+            .handler = &f->handler,
+            .access_log = f->access_log};
 
     gn_assert_loop_thread(f->loop);
     f->server = gn_http_server_create(f->loop, &options);

@@ -20,7 +20,8 @@ struct http_fixture {
     struct gn_handler handler; /* first */
     struct gn_loop *loop;
     struct gn_http_server *server;
-    struct gn_http_limits limits; /* set before http_fixture_start */
+    struct gn_http_limits limits; /* set before http_fixture_start; so is the next */
+    struct gn_http_proxies proxies;
     struct gn_access_log *access_log;
 
     struct gn_mem_stream *stream; /* dead once record.is_destroyed */

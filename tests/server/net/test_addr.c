@@ -125,3 +125,38 @@ Test(addr, an_unknown_address_has_no_parts)
     gn_addr_format(&unknown, text);
     cr_assert_str_eq(text, "unknown");
 }
+
+Test(addr, reads_an_address_alone)
+{
+    static const struct {
+        struct gn_slice text;
+        const char *want; /* NULL: none */
+    } cases[] = {
+            {GN_LIT_INIT("192.0.2.1"), "192.0.2.1:7"},
+            {GN_LIT_INIT("2001:DB8::1"), "[2001:db8::1]:7"},
+            {GN_LIT_INIT("::ffff:192.0.2.1"), "192.0.2.1:7"},
+            {GN_LIT_INIT("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"),
+                    "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:7"},
+            {GN_LIT_INIT(""), NULL},
+            {GN_LIT_INIT("192.0.2"), NULL},
+            {GN_LIT_INIT("192.0.2.1:80"), NULL},
+            {GN_LIT_INIT("192.0.2.01"), NULL},
+            {GN_LIT_INIT("192.0.2.1\0"), NULL},
+            {GN_LIT_INIT("[::1]"), NULL},
+            {GN_LIT_INIT("fe80::1%eth0"), NULL},
+            {GN_LIT_INIT("localhost"), NULL},
+            {GN_LIT_INIT("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255:"), NULL},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        char text[GN_ADDR_TEXT_BYTES];
+        struct gn_addr addr;
+        bool is_ip = gn_addr_parse_ip(cases[i].text, 7, &addr);
+
+        cr_assert_eq(is_ip, cases[i].want != NULL, "%zu", i);
+        if (is_ip) {
+            gn_addr_format(&addr, text);
+            cr_assert_str_eq(text, cases[i].want);
+        }
+    }
+}
