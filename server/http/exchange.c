@@ -374,6 +374,7 @@ void gn_exchange_send_continue(struct gn_exchange *ex)
         return;
     }
     p->continue_owed = false;
+    c->is_rated = false; /* from now on it may be asked to hurry */
     out = gn_http1_conn_open_out(c);
     if (gn_http1_writer_interim(&ex->writer, 100, NULL, 0, out) != GN_OK) {
         gn_log_error("100 (Continue) could not be written");
@@ -420,6 +421,9 @@ void gn_exchange_take_body(struct gn_exchange *ex, struct gn_bufq *into, bool *e
 
     if (gn_bufq_is_empty(&p->body_in) && !p->body_ended) {
         gn_exchange_send_continue(ex);
+    }
+    if (p->conn != NULL && p->body_in.n_bytes >= p->server->limits.pipeline_bytes) {
+        p->conn->is_rated = false; /* it was the handler who was slow */
     }
     gn_bufq_move(into, &p->body_in);
     p->has_unread_news = false;

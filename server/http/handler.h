@@ -22,6 +22,9 @@
  *   cancel     the client has gone, a deadline passed or the server stops.
  *              Called at most once, never after finish. The exchange stays
  *              valid; the handler still owes its finish or abort. Optional.
+ *              A streamed body that cannot be had is a cancel too: GN_ERR_GONE
+ *              (it broke off), GN_ERR_TIMEOUT (it came too slowly), GN_ERR_TOO_BIG,
+ *              GN_ERR_PROTOCOL (its framing is wrong).
  *   release    the exchange is over and its arena is about to be reset; drop
  *              what handler_data refers to. Optional.
  */

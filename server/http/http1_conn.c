@@ -35,6 +35,16 @@ static void check_invariants(const struct gn_http1_conn *c)
 
 /* ---- deadlines ---------------------------------------------------------- */
 
+/** Whose turn it is to say something about the content: the client's, unless the handler is
+ *  behind, or the client rightly waits for 100 (Continue). */
+GN_LOOP_THREAD static bool owes_content(const struct gn_http1_conn *c)
+{
+    const struct gn_exchange_private *p = c->exchange;
+
+    return !gn_http1_body_is_done(&c->body) && gn_http1_conn_wants_read(c) &&
+            (!p->continue_owed || p->has_started);
+}
+
 /** What the reading side waits for while parked. */
 GN_LOOP_THREAD static enum gn_read_wait wanted_wait(const struct gn_http1_conn *c)
 {
@@ -47,9 +57,7 @@ GN_LOOP_THREAD static enum gn_read_wait wanted_wait(const struct gn_http1_conn *
     case GN_STEP_DRAIN:
         return GN_WAIT_BODY;
     case GN_STEP_SERVE:
-        /* While the handler is behind, the client is not to blame for silence. */
-        return gn_http1_body_is_done(&c->body) || !gn_http1_conn_wants_read(c) ? GN_WAIT_NONE
-                                                                               : GN_WAIT_BODY;
+        return owes_content(c) ? GN_WAIT_BODY : GN_WAIT_NONE;
     case GN_STEP_LINGER:
         return GN_WAIT_LINGER;
     case GN_STEP_CLOSE:

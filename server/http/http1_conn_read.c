@@ -156,6 +156,7 @@ GN_LOOP_THREAD static enum gn_err keep_content(struct gn_http1_conn *c, struct g
         c->n_drained += data.len;
         return GN_OK;
     }
+    p->continue_owed = false; /* it did not wait */
     if (p->ex.body_mode == GN_BODY_STREAM) {
         gn_bufq_append(&p->body_in, data);
         p->has_unread_news = true;

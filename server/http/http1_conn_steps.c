@@ -108,6 +108,7 @@ void gn_http1_conn_fail_with(struct gn_http1_conn *c, int status, enum gn_err wh
     if (p != NULL && p->has_started) {
         c->is_broken = true;
         c->is_reset = true;
+        gn_exchange_cancel(p, why);
         return;
     }
     log_refusal(c, status, reason);
@@ -127,7 +128,9 @@ GN_LOOP_THREAD static enum gn_step_result fail_body(struct gn_http1_conn *c, enu
 {
     switch (rc) {
     case GN_ERR_PROTOCOL:
-        gn_http1_conn_fail(c, c->body.error.status, GN_ERR_PROTOCOL, c->body.error.reason);
+        gn_http1_conn_fail(c, c->body.error.status,
+                c->body.error.status == 413 ? GN_ERR_TOO_BIG : GN_ERR_PROTOCOL,
+                c->body.error.reason);
         break;
     case GN_ERR_NO_SPACE:
         gn_http1_conn_fail(c, 507, GN_ERR_NO_SPACE, "no space left for a request body");
