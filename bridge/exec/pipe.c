@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/exec/pipe.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "server/base/alloc.h"
 #include "server/base/obj.h"
 
 #include "bridge/exec/cond_priv.h"
+#include "bridge/exec/duct_priv.h"
 
 /*
- * One lock over a queue and two counters. `n_bytes` counts what was written and
- * not drained, wherever it is now.
+ * A queue and two counters under the duct's lock. `n_bytes` counts what was
+ * written and not drained, wherever it is now.
  *
  * The loop is notified when the queue stops being empty, and when the writer
- * finishes, unless a notification is on its way already. A notification holds
- * a reference of its own, because closing does not recall it.
+ * finishes, unless a notification is on its way already.
  *
  * A writer that has to wait goes on when half of the limit has gone, not after
  * each piece: every wait costs two thread switches, and the GIL twice.
@@ -23,20 +22,14 @@
 
 struct gn_pipe {
     unsigned magic;
-    struct gn_loop *loop;
+    struct gn_duct duct;
     uint64_t limit_bytes;
     gn_pipe_fn on_readable;
-    void *owner; /* loop thread */
-    struct gn_post notice;
+    void *owner;         /* loop thread */
     atomic_bool is_gone; /* set under the lock */
 
-    struct { /* any thread, under lock */
-        pthread_mutex_t lock;
-        pthread_cond_t may_go_on; /* the writer waits */
-        struct gn_bufq queue;     /* written, not taken */
+    struct { /* any thread, under the duct's lock */
         uint64_t n_bytes;
-        unsigned n_refs; /* the halves that are held, and the notice on its way */
-        bool is_noticed; /* the notice is on its way */
         bool is_waiting;
         bool is_finished;
         enum gn_err status;
@@ -45,55 +38,44 @@ struct gn_pipe {
 
 #define GN_PIPE_MAGIC 0x4e77b1c5u
 
+static struct gn_pipe *pipe_of(struct gn_duct *duct)
+{
+    return GN_CONTAINER_OF(duct, struct gn_pipe, duct);
+}
+
+static void on_notice(struct gn_duct *duct)
+{
+    struct gn_pipe *pipe = pipe_of(duct);
+
+    gn_assert_loop_thread(duct->loop);
+    if (!gn_pipe_is_gone(pipe)) {
+        pipe->on_readable(pipe, pipe->owner);
+    }
+}
+
+static void on_last(struct gn_duct *duct)
+{
+    struct gn_pipe *pipe = pipe_of(duct);
+
+    pipe->magic = 0;
+    gn_free(pipe);
+}
+
 static void lock(struct gn_pipe *pipe)
 {
     GN_CHECK_OBJ(pipe, GN_PIPE_MAGIC);
-    pthread_mutex_lock(&pipe->shared.lock);
+    gn_duct_lock(&pipe->duct);
 }
 
 static void unlock(struct gn_pipe *pipe)
 {
-    pthread_mutex_unlock(&pipe->shared.lock);
+    gn_duct_unlock(&pipe->duct);
 }
 
-/** Gives one reference back, and the lock, which must be held. */
-static void unlock_and_unref(struct gn_pipe *pipe)
-{
-    const bool is_last = --pipe->shared.n_refs == 0;
-
-    unlock(pipe);
-    if (is_last) {
-        pthread_cond_destroy(&pipe->shared.may_go_on);
-        pthread_mutex_destroy(&pipe->shared.lock);
-        pipe->magic = 0;
-        gn_free(pipe);
-    }
-}
-
-static void on_notice(struct gn_post *post)
-{
-    struct gn_pipe *pipe = GN_CONTAINER_OF(post, struct gn_pipe, notice);
-
-    gn_assert_loop_thread(pipe->loop);
-    lock(pipe);
-    pipe->shared.is_noticed = false;
-    unlock(pipe);
-    if (!gn_pipe_is_gone(pipe)) {
-        pipe->on_readable(pipe, pipe->owner);
-    }
-    lock(pipe);
-    unlock_and_unref(pipe);
-}
-
-/** The lock is held; true when the caller must post the notice after unlocking. */
+/** The lock is held; true when gn_duct_notify must follow once it is not. */
 static bool begin_notice(struct gn_pipe *pipe)
 {
-    if (pipe->shared.is_noticed || gn_pipe_is_gone(pipe)) {
-        return false;
-    }
-    pipe->shared.is_noticed = true;
-    pipe->shared.n_refs++;
-    return true;
+    return !gn_pipe_is_gone(pipe) && gn_duct_begin_notice(&pipe->duct);
 }
 
 struct gn_pipe *gn_pipe_create(
@@ -102,15 +84,11 @@ struct gn_pipe *gn_pipe_create(
     struct gn_pipe *pipe = gn_xcalloc(sizeof(*pipe));
 
     pipe->magic = GN_PIPE_MAGIC;
-    pipe->loop = loop;
     pipe->limit_bytes = limit_bytes;
     pipe->on_readable = on_readable;
     pipe->owner = owner;
-    pipe->notice.fn = on_notice;
     atomic_init(&pipe->is_gone, false);
-    pthread_mutex_init(&pipe->shared.lock, NULL);
-    gn_cond_init_monotonic(&pipe->shared.may_go_on);
-    pipe->shared.n_refs = 2;
+    gn_duct_init(&pipe->duct, loop, on_notice, on_last);
     return pipe;
 }
 
@@ -125,7 +103,7 @@ static enum gn_err wait_for_room(struct gn_pipe *pipe, gn_deadline deadline)
     lock(pipe);
     pipe->shared.is_waiting = true;
     while (in_time && !gn_pipe_is_gone(pipe) && pipe->shared.n_bytes > pipe->limit_bytes / 2) {
-        in_time = gn_cond_wait_until(&pipe->shared.may_go_on, &pipe->shared.lock, deadline);
+        in_time = gn_cond_wait_until(&pipe->duct.may_go_on, &pipe->duct.lock, deadline);
     }
     pipe->shared.is_waiting = false;
     rc = in_time || pipe->shared.n_bytes <= pipe->limit_bytes ? GN_OK : GN_ERR_TIMEOUT;
@@ -162,13 +140,13 @@ static enum gn_err put(struct gn_pipe *pipe, struct gn_bufq *take)
         return GN_ERR_GONE;
     }
     if (!gn_bufq_is_empty(take)) {
-        must_post = gn_bufq_is_empty(&pipe->shared.queue) && begin_notice(pipe);
+        must_post = gn_bufq_is_empty(&pipe->duct.queue) && begin_notice(pipe);
         pipe->shared.n_bytes += take->n_bytes;
-        gn_bufq_move(&pipe->shared.queue, take);
+        gn_bufq_move(&pipe->duct.queue, take);
     }
     unlock(pipe);
     if (must_post) {
-        gn_loop_post(pipe->loop, &pipe->notice);
+        gn_duct_notify(&pipe->duct);
     }
     return GN_OK;
 }
@@ -205,10 +183,10 @@ void gn_pipe_finish(struct gn_pipe **pipe, enum gn_err status)
     must_post = begin_notice(p);
     unlock(p);
     if (must_post) {
-        gn_loop_post(p->loop, &p->notice);
+        gn_duct_notify(&p->duct);
     }
     lock(p);
-    unlock_and_unref(p);
+    gn_duct_unlock_and_unref(&p->duct);
 }
 
 /* ---- the loop's half --------------------------------------------------- */
@@ -216,7 +194,7 @@ void gn_pipe_finish(struct gn_pipe **pipe, enum gn_err status)
 void gn_pipe_take(struct gn_pipe *pipe, struct gn_bufq *into)
 {
     lock(pipe);
-    gn_bufq_move(into, &pipe->shared.queue);
+    gn_bufq_move(into, &pipe->duct.queue);
     unlock(pipe);
 }
 
@@ -229,7 +207,7 @@ void gn_pipe_drained(struct gn_pipe *pipe, uint64_t n)
     pipe->shared.n_bytes -= n;
     goes_on = pipe->shared.is_waiting && pipe->shared.n_bytes <= pipe->limit_bytes / 2;
     if (goes_on) {
-        pthread_cond_signal(&pipe->shared.may_go_on);
+        pthread_cond_signal(&pipe->duct.may_go_on);
     }
     unlock(pipe);
 }
@@ -239,7 +217,7 @@ bool gn_pipe_is_finished(struct gn_pipe *pipe, enum gn_err *status_out)
     bool is_finished;
 
     lock(pipe);
-    is_finished = pipe->shared.is_finished && gn_bufq_is_empty(&pipe->shared.queue);
+    is_finished = pipe->shared.is_finished && gn_bufq_is_empty(&pipe->duct.queue);
     if (is_finished) {
         *status_out = pipe->shared.status;
     }
@@ -268,9 +246,9 @@ void gn_pipe_close(struct gn_pipe **pipe)
     *pipe = NULL;
     lock(p);
     atomic_store_explicit(&p->is_gone, true, memory_order_release);
-    gn_bufq_move(&left, &p->shared.queue);
+    gn_bufq_move(&left, &p->duct.queue);
     p->owner = NULL;
-    pthread_cond_signal(&p->shared.may_go_on);
-    unlock_and_unref(p);
+    pthread_cond_signal(&p->duct.may_go_on);
+    gn_duct_unlock_and_unref(&p->duct);
     gn_bufq_clear(&left);
 }
