@@ -84,8 +84,9 @@ GN_LOOP_THREAD static enum gn_err start(struct runner *run, struct gn_error *err
 
     GN_TRY(gn_app_start(run->app, run->loop, &run->options->app, err));
     run->server = gn_http_server_create(run->loop,
-            &(struct gn_http_server_options){
-                    .limits = run->options->limits, .handler = gn_app_handler(run->app)});
+            &(struct gn_http_server_options){.limits = run->options->limits,
+                    .handler = gn_app_handler(run->app),
+                    .error_template = run->options->error_template});
     for (; *bind != NULL; bind++) {
         GN_TRY(listen_on(run, *bind, err));
     }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "server/base/err.h"
+#include "server/http/error_page.h"
 #include "server/http/limits.h"
 #include "web/application.h"
 
@@ -22,6 +23,7 @@ struct gn_run_options {
     bool is_quiet;           /* no line about the addresses on standard error */
     struct gn_http_limits limits;
     struct gn_app_options app;
+    const struct gn_error_template *error_template; /* borrowed; NULL: the built-in error page */
 };
 
 GN_EXPORT struct gn_run_options gn_run_options_default(void);

@@ -6,7 +6,6 @@
 
 #include "server/base/alloc.h"
 #include "server/base/log.h"
-#include "server/http/error_page.h"
 #include "server/proto/http_status.h"
 
 #include "web/web_priv.h"
@@ -234,35 +233,22 @@ static bool is_about_body(const struct gn_header *field)
             gn_slice_eq_nocase(field->name, GN_LIT("ETag"));
 }
 
-/** The server's own error page, beside fields that it does not know of. */
-GN_LOOP_THREAD static void reply_error_with_headers(
-        struct gn_request *r, int status, struct gn_slice detail)
-{
-    struct gn_header *headers =
-            gn_arena_alloc(&r->ex->arena, (r->n_headers + 1) * sizeof(*headers));
-    struct gn_response response = {.status = status, .headers = headers};
-    struct gn_buf page;
-
-    gn_buf_init(&page, GN_ERROR_PAGE_BYTES);
-    for (unsigned i = 0; i < r->n_headers; i++) {
-        if (!is_about_body(&r->headers[i])) {
-            headers[response.n_headers++] = r->headers[i];
-        }
-    }
-    headers[response.n_headers++] = GN_HEADER(
-            CONTENT_TYPE, "Content-Type", gn_error_page_make(r->ex->head, status, detail, &page));
-    response.body = gn_buf_slice(&page);
-    gn_exchange_reply(r->ex, &response);
-    gn_buf_fini(&page);
-}
-
 void gn_reply_error(struct gn_request *r, int status, struct gn_slice detail)
 {
+    struct gn_header *kept;
+    unsigned n = 0;
+
     if (r->n_headers == 0) {
         gn_exchange_reply_error(r->ex, status, detail);
-    } else {
-        reply_error_with_headers(r, status, detail);
+        return;
     }
+    kept = gn_arena_alloc(&r->ex->arena, r->n_headers * sizeof(*kept));
+    for (unsigned i = 0; i < r->n_headers; i++) {
+        if (!is_about_body(&r->headers[i])) {
+            kept[n++] = r->headers[i];
+        }
+    }
+    gn_exchange_reply_error_with(r->ex, status, detail, kept, n);
 }
 
 /** A failure the author should hear of, but not one that only says the client left. */

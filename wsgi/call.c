@@ -104,20 +104,12 @@ void gn_wsgi_call_destroy(struct gn_wsgi_call **call)
 GN_LOOP_THREAD static void reply_unavailable(
         struct gn_wsgi_container *container, struct gn_exchange *ex)
 {
-    const struct gn_header headers[] = {
-            GN_HEADER(CONTENT_TYPE, "Content-Type", GN_LIT("text/plain")),
-            GN_HEADER(RETRY_AFTER, "Retry-After", GN_LIT(RETRY_AFTER)),
-    };
-    const struct gn_response response = {
-            .status = 503,
-            .headers = headers,
-            .n_headers = GN_ARRAY_LEN(headers),
-            .body = GN_LIT("503 Service Unavailable: the server is busy, try again\n"),
-    };
+    const struct gn_header retry_after = GN_HEADER(RETRY_AFTER, "Retry-After", GN_LIT(RETRY_AFTER));
 
     container->loop_side.stats.refused++;
     ex->handler_data = NULL;
-    gn_exchange_reply(ex, &response);
+    gn_exchange_reply_error_with(
+            ex, 503, GN_LIT("The server is busy; try again."), &retry_after, 1);
 }
 
 GN_LOOP_THREAD static void take_request(struct gn_wsgi_call *call, struct gn_exchange *ex,
@@ -285,15 +277,25 @@ GN_LOOP_THREAD static void deliver_complete(struct gn_wsgi_call *call, struct gn
 }
 
 /** A 500 behind early hints: the exchange is in bytes already, so it is made by hand. */
-GN_LOOP_THREAD static void deliver_plain_500(struct gn_wsgi_call *call, struct gn_exchange *ex)
+GN_LOOP_THREAD static void deliver_500_by_hand(struct gn_wsgi_call *call, struct gn_exchange *ex)
 {
     struct gn_wsgi_response *r = &call->worker.response;
-    const struct gn_http1_response response = {.status = 500};
+    struct gn_buf page;
+    const struct gn_header type =
+            GN_HEADER(CONTENT_TYPE, "Content-Type", gn_exchange_error_page(ex, 500, &page));
+    const struct gn_http1_response response = {
+            .status = 500,
+            .headers = &type,
+            .n_headers = 1,
+            .date = gn_exchange_date(ex),
+    };
+    enum gn_err rc;
 
     gn_buf_clear(&r->bytes);
     gn_bufq_clear(&r->out);
-    if (gn_http1_writer_reply(
-                &r->writer, &response, GN_LIT("500 Internal Server Error\n"), &r->bytes) == GN_OK) {
+    rc = gn_http1_writer_reply(&r->writer, &response, gn_buf_slice(&page), &r->bytes);
+    gn_buf_fini(&page);
+    if (rc == GN_OK) {
         deliver_complete(call, ex);
         return;
     }
@@ -307,7 +309,7 @@ GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_e
 
     call->container->loop_side.stats.failed++;
     if (r->has_sent && r->stage < GN_WSGI_SENT) {
-        deliver_plain_500(call, ex);
+        deliver_500_by_hand(call, ex);
         return;
     }
     if (r->has_sent) {

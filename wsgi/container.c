@@ -70,16 +70,9 @@ GN_LOOP_THREAD static void refuse_trace(struct gn_exchange *ex)
 {
     const struct gn_header headers[] = {
             GN_HEADER(ALLOW, "Allow", GN_LIT("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")),
-            GN_HEADER(CONTENT_TYPE, "Content-Type", GN_LIT("text/plain")),
-    };
-    const struct gn_response response = {
-            .status = 405,
-            .headers = headers,
-            .n_headers = GN_ARRAY_LEN(headers),
-            .body = GN_LIT("405 Method Not Allowed\n"),
     };
 
-    gn_exchange_reply(ex, &response);
+    gn_exchange_reply_error_with(ex, 405, GN_LIT(""), headers, GN_ARRAY_LEN(headers));
 }
 
 static void on_serve(struct gn_handler *handler, struct gn_exchange *ex)

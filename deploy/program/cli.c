@@ -317,6 +317,15 @@ static const struct gn_option options[] = {
                 COUNT(0, UINT_MAX),
                 LIMIT(requests_per_conn)},
 
+        {.group = "Error pages",
+                .name = "error-page",
+                .value = "FILE",
+                .help = "HTML for errors the server answers itself, instead of the built-in page; "
+                        "{{status}}, {{reason}} and {{detail}} are filled in. Clients that ask for "
+                        "JSON get JSON.",
+                .kind = GN_OPTION_TEXT,
+                AT(error_page)},
+
         {.group = "Logs",
                 .name = "access-logfile",
                 .aliases = "access-log",

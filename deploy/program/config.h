@@ -69,6 +69,8 @@ struct gn_config {
     int64_t graceful_ms;
     struct gn_http_limits limits;
 
+    const char *error_page; /* NULL: the built-in one */
+
     /* logs */
     const char *access_log;    /* NULL: none; "-": standard output */
     const char *access_format; /* NULL: combined */

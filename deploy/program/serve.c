@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "deploy/program/banner.h"
+#include "deploy/program/error_page.h"
 #include "deploy/program/site.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
@@ -42,10 +43,11 @@ struct program {
     const struct gn_config *config;
     struct gn_site site;
     struct gn_loop *loop;
-    struct gn_addr *addresses;        /* one per --bind */
-    struct gn_listener **listeners;   /* likewise, until the server has them */
-    struct gn_tls_ctx *tls;           /* NULL: no TLS */
-    struct gn_access_log *access_log; /* NULL: none */
+    struct gn_addr *addresses;                /* one per --bind */
+    struct gn_listener **listeners;           /* likewise, until the server has them */
+    struct gn_tls_ctx *tls;                   /* NULL: no TLS */
+    struct gn_access_log *access_log;         /* NULL: none */
+    struct gn_error_template *error_template; /* NULL: the built-in page */
     struct gn_http_server *server;
     struct watch watches[N_SIGNALS];
     gn_deadline deadline; /* of the stop; 0 while serving */
@@ -184,6 +186,14 @@ static enum gn_err read_certificates(struct program *p, struct gn_error *err)
     return rc;
 }
 
+static enum gn_err read_error_page(struct program *p, struct gn_error *err)
+{
+    if (p->config->error_page == NULL) {
+        return GN_OK;
+    }
+    return gn_error_page_read(p->config->error_page, &p->error_template, err);
+}
+
 /* All or none: nobody is served until every address is ours. */
 static enum gn_err open_listeners(struct program *p, struct gn_error *err)
 {
@@ -226,6 +236,7 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
                     .proxies = {.forwarded = p->config->forwarded},
                     .handler = gn_site_handler(&p->site),
                     .access_log = p->access_log,
+                    .error_template = p->error_template,
             });
     if (p->config->check_only) {
         gn_log_info("the configuration is good");
@@ -307,7 +318,7 @@ static enum gn_exit run(struct program *p, int argc, char *const *argv)
     gn_assert_loop_thread(p->loop);
     if (read_addresses(p, &err) != GN_OK) {
         status = GN_EXIT_USAGE;
-    } else if (read_certificates(p, &err) != GN_OK) {
+    } else if (read_certificates(p, &err) != GN_OK || read_error_page(p, &err) != GN_OK) {
         status = GN_EXIT_START;
     } else {
         status = gn_site_load(&p->site, p->config, argc, argv, &err);
@@ -330,6 +341,7 @@ int gn_serve(const struct gn_config *config, int argc, char *const *argv)
     prepare_process(config);
     status = run(p, argc, argv);
     gn_tls_ctx_unref(&p->tls);
+    gn_error_template_destroy(&p->error_template);
     gn_free(p->addresses);
     gn_free(p->listeners);
     gn_free(p);

@@ -6,14 +6,147 @@
 #include "server/base/alloc.h"
 #include "server/proto/http_status.h"
 
-#define DETAIL_BYTES                                                                               \
-    300 /* at most 8 bytes each when escaped; the rest of a page is under 2 KiB                    \
-         */
+/*
+ * A template is cut once into pieces: text, or text and the name behind it.
+ * Every page has a bound that is known before it is made: what is put in is
+ * cut at DETAIL_BYTES, and escaping makes at most ESCAPED_BYTES of one byte.
+ */
 
-/** Copies with `escape` for each byte; stops where room ends. */
-typedef const char *(*escape_fn)(char c, char buffer[8]);
+#define DETAIL_BYTES 300u
+#define ESCAPED_BYTES 8u
+#define BUILT_IN_BYTES 1024u /* both built-in pages without what is put in */
+#define VALUE_BYTES ((size_t)DETAIL_BYTES * ESCAPED_BYTES)
+#define MAX_NAMES 64u
 
-static const char *escape_html(char c, char buffer[8])
+/** What a piece ends with. */
+enum field {
+    FIELD_NONE,
+    FIELD_STATUS,
+    FIELD_REASON,
+    FIELD_DETAIL,
+    FIELD_N,
+};
+
+struct piece {
+    struct gn_slice text;
+    enum field field;
+};
+
+struct gn_error_template {
+    char *text;
+    unsigned n_pieces;
+    struct piece pieces[MAX_NAMES + 1];
+};
+
+/* ---- templates ---------------------------------------------------------- */
+
+static enum field field_of(struct gn_slice name)
+{
+    static const struct gn_slice names[FIELD_N] = {
+            [FIELD_STATUS] = GN_LIT_INIT("status"),
+            [FIELD_REASON] = GN_LIT_INIT("reason"),
+            [FIELD_DETAIL] = GN_LIT_INIT("detail"),
+    };
+
+    for (unsigned f = FIELD_NONE + 1; f < FIELD_N; f++) {
+        if (gn_slice_eq(names[f], name)) {
+            return (enum field)f;
+        }
+    }
+    return FIELD_NONE;
+}
+
+/** Where `two` begins, or the length. */
+static size_t find_two(struct gn_slice text, const char two[2])
+{
+    for (size_t i = 0; i + 1 < text.len; i++) {
+        if (text.ptr[i] == two[0] && text.ptr[i + 1] == two[1]) {
+            return i;
+        }
+    }
+    return text.len;
+}
+
+/** "{{name}}" at the start of `rest`, which is advanced behind it. */
+static enum gn_err read_name(struct gn_slice *rest, enum field *field_out, struct gn_error *err)
+{
+    struct gn_slice inside = gn_slice_skip(*rest, 2);
+    size_t end = find_two(inside, "}}");
+    struct gn_slice name = gn_slice_trim_ows(gn_slice_of(inside.ptr, end));
+
+    *field_out = field_of(name);
+    if (end == inside.len || *field_out == FIELD_NONE) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "\"{{" GN_SLICE_FMT "\": there are {{status}}, {{reason}} and {{detail}}",
+                (int)GN_MIN(name.len, (size_t)20), name.ptr);
+    }
+    *rest = gn_slice_skip(inside, end + 2);
+    return GN_OK;
+}
+
+static enum gn_err cut(struct gn_error_template *t, struct gn_slice rest, struct gn_error *err)
+{
+    do {
+        struct piece *piece = &t->pieces[t->n_pieces++];
+
+        piece->text = gn_slice_of(rest.ptr, find_two(rest, "{{"));
+        rest = gn_slice_skip(rest, piece->text.len);
+        if (rest.len > 0) {
+            if (t->n_pieces > MAX_NAMES) {
+                return gn_error_set(
+                        err, GN_ERR_TOO_BIG, 0, "more than %u names in double braces", MAX_NAMES);
+            }
+            GN_TRY(read_name(&rest, &piece->field, err));
+        }
+    } while (rest.len > 0);
+    return GN_OK;
+}
+
+enum gn_err gn_error_template_create(
+        struct gn_slice text, struct gn_error_template **template_out, struct gn_error *err)
+{
+    struct gn_error_template *t;
+    enum gn_err rc;
+
+    if (text.len > GN_ERROR_TEMPLATE_BYTES) {
+        return gn_error_set(
+                err, GN_ERR_TOO_BIG, 0, "more than %d bytes", (int)GN_ERROR_TEMPLATE_BYTES);
+    }
+    t = gn_xcalloc(sizeof(*t));
+    t->text = gn_xstrndup(text.ptr, text.len);
+    rc = cut(t, gn_slice_of(t->text, text.len), err);
+    if (rc == GN_OK) {
+        *template_out = t;
+        t = NULL;
+    }
+    gn_error_template_destroy(&t);
+    return rc;
+}
+
+void gn_error_template_destroy(struct gn_error_template **t)
+{
+    if (*t == NULL) {
+        return;
+    }
+    gn_free((*t)->text);
+    gn_free(*t);
+    *t = NULL;
+}
+
+static size_t page_bytes(const struct gn_error_template *t)
+{
+    size_t names = t != NULL ? t->n_pieces : 2;
+    size_t text = t != NULL ? (size_t)GN_ERROR_TEMPLATE_BYTES : (size_t)BUILT_IN_BYTES;
+
+    return text + names * VALUE_BYTES + BUILT_IN_BYTES;
+}
+
+/* ---- escaping ----------------------------------------------------------- */
+
+/** What stands for a byte in a page. */
+typedef const char *(*escape_fn)(char c, char buffer[ESCAPED_BYTES]);
+
+static const char *escape_html(char c, char buffer[ESCAPED_BYTES])
 {
     switch (c) {
     case '<':
@@ -33,12 +166,12 @@ static const char *escape_html(char c, char buffer[8])
     }
 }
 
-static const char *escape_json(char c, char buffer[8])
+static const char *escape_json(char c, char buffer[ESCAPED_BYTES])
 {
     if (c == '"' || c == '\\') {
-        (void)snprintf(buffer, 8, "\\%c", c);
+        (void)snprintf(buffer, ESCAPED_BYTES, "\\%c", c);
     } else if ((unsigned char)c < 0x20) {
-        (void)snprintf(buffer, 8, "\\u%04x", (unsigned)(unsigned char)c);
+        (void)snprintf(buffer, ESCAPED_BYTES, "\\u%04x", (unsigned)(unsigned char)c);
     } else {
         buffer[0] = c;
         buffer[1] = '\0';
@@ -46,25 +179,36 @@ static const char *escape_json(char c, char buffer[8])
     return buffer;
 }
 
-static void append_text(struct gn_buf *page, const char *text)
+static void append(struct gn_buf *page, struct gn_slice text)
 {
-    /* The page has room for everything that can be said here; see GN_ERROR_PAGE_BYTES. */
-    enum gn_err rc = gn_buf_append(page, gn_slice_str(text));
+    /* The page has room for everything that can be said here; see page_bytes. */
+    enum gn_err rc = gn_buf_append(page, text);
 
     gn_assert(rc == GN_OK);
 }
 
+static void append_text(struct gn_buf *page, const char *text)
+{
+    append(page, gn_slice_str(text));
+}
+
 static void append_escaped(struct gn_buf *page, struct gn_slice text, escape_fn escape)
 {
-    char buffer[8];
+    char buffer[ESCAPED_BYTES];
 
     for (size_t i = 0; i < GN_MIN(text.len, (size_t)DETAIL_BYTES); i++) {
         append_text(page, escape(text.ptr[i], buffer));
     }
 }
 
-static void write_html(struct gn_buf *page, const char *title, struct gn_slice detail)
+/* ---- pages -------------------------------------------------------------- */
+
+static void write_html(struct gn_buf *page, const struct gn_error_facts *facts)
 {
+    char title[80];
+
+    (void)snprintf(title, sizeof(title), "%d " GN_SLICE_FMT, facts->status,
+            GN_SLICE_ARG(gn_http_status_reason(facts->status)));
     append_text(page, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
     append_text(page, title);
     append_text(page,
@@ -75,25 +219,50 @@ static void write_html(struct gn_buf *page, const char *title, struct gn_slice d
             "color:#ddd}}</style></head><body><h1>");
     append_text(page, title);
     append_text(page, "</h1>");
-    if (detail.len > 0) {
+    if (facts->detail.len > 0) {
         append_text(page, "<p>");
-        append_escaped(page, detail, escape_html);
+        append_escaped(page, facts->detail, escape_html);
         append_text(page, "</p>");
     }
     append_text(page, "</body></html>\n");
 }
 
-static void write_json(struct gn_buf *page, int status, struct gn_slice detail)
+static void write_template(
+        const struct gn_error_template *t, struct gn_buf *page, const struct gn_error_facts *facts)
+{
+    char number[12];
+
+    (void)snprintf(number, sizeof(number), "%d", facts->status);
+    for (unsigned i = 0; i < t->n_pieces; i++) {
+        append(page, t->pieces[i].text);
+        switch (t->pieces[i].field) {
+        case FIELD_STATUS:
+            append_text(page, number);
+            break;
+        case FIELD_REASON:
+            append_escaped(page, gn_http_status_reason(facts->status), escape_html);
+            break;
+        case FIELD_DETAIL:
+            append_escaped(page, facts->detail, escape_html);
+            break;
+        case FIELD_NONE:
+        case FIELD_N:
+            break;
+        }
+    }
+}
+
+static void write_json(struct gn_buf *page, const struct gn_error_facts *facts)
 {
     char start[64];
 
-    (void)snprintf(start, sizeof(start), "{\"status\":%d,\"error\":\"", status);
+    (void)snprintf(start, sizeof(start), "{\"status\":%d,\"error\":\"", facts->status);
     append_text(page, start);
-    append_escaped(page, gn_http_status_reason(status), escape_json);
+    append_escaped(page, gn_http_status_reason(facts->status), escape_json);
     append_text(page, "\"");
-    if (detail.len > 0) {
+    if (facts->detail.len > 0) {
         append_text(page, ",\"detail\":\"");
-        append_escaped(page, detail, escape_json);
+        append_escaped(page, facts->detail, escape_json);
         append_text(page, "\"");
     }
     append_text(page, "}\n");
@@ -125,32 +294,31 @@ static bool prefers_json(const struct gn_http1_head *head)
 }
 
 struct gn_slice gn_error_page_make(
-        const struct gn_http1_head *head, int status, struct gn_slice detail, struct gn_buf *page)
+        const struct gn_error_template *t, const struct gn_error_facts *facts, struct gn_buf *page)
 {
-    struct gn_slice reason = gn_http_status_reason(status);
-    char title[80];
-
-    if (prefers_json(head)) {
-        write_json(page, status, detail);
+    gn_buf_init(page, page_bytes(t));
+    if (prefers_json(facts->head)) {
+        write_json(page, facts);
         return GN_LIT("application/json");
     }
-    (void)snprintf(title, sizeof(title), "%d " GN_SLICE_FMT, status, GN_SLICE_ARG(reason));
-    write_html(page, title, detail);
+    if (t != NULL) {
+        write_template(t, page, facts);
+    } else {
+        write_html(page, facts);
+    }
     return GN_LIT("text/html; charset=utf-8");
 }
 
-void gn_error_page_write(struct gn_http1_writer *writer, const struct gn_http1_head *head,
-        int status, struct gn_slice detail, struct gn_slice date, struct gn_buf *out)
+void gn_error_page_write(const struct gn_error_template *t, const struct gn_error_facts *facts,
+        struct gn_slice date, struct gn_http1_writer *writer, struct gn_buf *out)
 {
     struct gn_buf page;
-    struct gn_header type;
-    struct gn_http1_response response = {
-            .status = status, .headers = &type, .n_headers = 1, .date = date};
-    enum gn_err rc;
+    const struct gn_header type =
+            GN_HEADER(CONTENT_TYPE, "Content-Type", gn_error_page_make(t, facts, &page));
+    const struct gn_http1_response response = {
+            .status = facts->status, .headers = &type, .n_headers = 1, .date = date};
+    enum gn_err rc = gn_http1_writer_reply(writer, &response, gn_buf_slice(&page), out);
 
-    gn_buf_init(&page, GN_ERROR_PAGE_BYTES);
-    type = GN_HEADER(CONTENT_TYPE, "Content-Type", gn_error_page_make(head, status, detail, &page));
-    rc = gn_http1_writer_reply(writer, &response, gn_buf_slice(&page), out);
     gn_assert(rc == GN_OK);
     gn_buf_fini(&page);
 }

@@ -4,26 +4,50 @@
 
 /*
  * The one small page behind every error the server answers by itself: HTML,
- * or JSON for clients that ask for it and not for HTML.
+ * or JSON for clients that ask for it and not for HTML. The HTML may be
+ * replaced by a template of the operator's; nothing of the server is in either.
+ *
+ * A template is HTML with names in double braces: {{status}} is the number,
+ * {{reason}} its phrase, {{detail}} a sentence for the reader or nothing. What
+ * is put in is escaped.
  */
 
 #include "server/base/buf.h"
+#include "server/base/err.h"
 #include "server/proto/http1_writer.h"
 
-enum { GN_ERROR_PAGE_BYTES = 4608 }; /* the longest page */
+enum { GN_ERROR_TEMPLATE_BYTES = 65536 }; /* the longest template */
+
+struct gn_error_template;
 
 /**
- * Appends the page alone to `page`, which has room for GN_ERROR_PAGE_BYTES, and
- * returns its content type: for responses with fields of their own.
+ * Compiles a template; `text` is copied.
+ *
+ * Returns: GN_OK
+ *          GN_ERR_INVALID   a name in braces is not known, or not closed; err names it
+ *          GN_ERR_TOO_BIG   beyond GN_ERROR_TEMPLATE_BYTES, or more than 64 names
+ */
+GN_MUST_CHECK enum gn_err gn_error_template_create(
+        struct gn_slice text, struct gn_error_template **template_out, struct gn_error *err);
+/** Accepts NULL inside. */
+void gn_error_template_destroy(struct gn_error_template **t);
+
+/** What a page says. */
+struct gn_error_facts {
+    const struct gn_http1_head *head; /* NULL: it could not be read */
+    int status;
+    struct gn_slice detail; /* one sentence for the reader; may be empty */
+};
+
+/**
+ * Makes the page alone: inits `page` and fills it (gn_buf_fini is the caller's),
+ * returns its content type. `t` may be NULL: the built-in page.
  */
 struct gn_slice gn_error_page_make(
-        const struct gn_http1_head *head, int status, struct gn_slice detail, struct gn_buf *page);
+        const struct gn_error_template *t, const struct gn_error_facts *facts, struct gn_buf *page);
 
-/**
- * Appends a complete response to `out`. `head` may be NULL (it could not be
- * read); `detail` is one sentence for the reader, escaped here, and may be empty.
- */
-void gn_error_page_write(struct gn_http1_writer *writer, const struct gn_http1_head *head,
-        int status, struct gn_slice detail, struct gn_slice date, struct gn_buf *out);
+/** Appends a complete response to `out`; nothing is refused. */
+void gn_error_page_write(const struct gn_error_template *t, const struct gn_error_facts *facts,
+        struct gn_slice date, struct gn_http1_writer *writer, struct gn_buf *out);
 
 #endif

@@ -203,11 +203,39 @@ void gn_exchange_reply_error(struct gn_exchange *ex, int status, struct gn_slice
     decide_keep_alive(p);
     out = gn_http1_conn_open_out(p->conn);
     before = out->len;
-    gn_error_page_write(&ex->writer, &p->head, status, detail, gn_http_server_date(p->server), out);
+    gn_error_page_write(p->server->error_template,
+            &(struct gn_error_facts){.head = &p->head, .status = status, .detail = detail},
+            gn_http_server_date(p->server), &ex->writer, out);
     note_started(p, gn_slice_skip(gn_buf_slice(out), before));
     ex->response_bytes = ex->writer.n_body;
     close_last(p->conn, out);
     finish(p);
+}
+
+struct gn_slice gn_exchange_error_page(
+        const struct gn_exchange *ex, int status, struct gn_buf *page)
+{
+    const struct gn_error_facts facts = {.head = ex->head, .status = status};
+
+    return gn_error_page_make(ex->priv->server->error_template, &facts, page);
+}
+
+void gn_exchange_reply_error_with(struct gn_exchange *ex, int status, struct gn_slice detail,
+        const struct gn_header *headers, unsigned n_headers)
+{
+    const struct gn_error_facts facts = {.head = ex->head, .status = status, .detail = detail};
+    struct gn_header *all = gn_arena_alloc(&ex->arena, (n_headers + 1) * sizeof(*all));
+    struct gn_response response = {.status = status, .headers = all, .n_headers = n_headers + 1};
+    struct gn_buf page;
+
+    if (n_headers > 0) {
+        memcpy(all, headers, n_headers * sizeof(*all));
+    }
+    all[n_headers] = GN_HEADER(CONTENT_TYPE, "Content-Type",
+            gn_error_page_make(checked(ex)->server->error_template, &facts, &page));
+    response.body = gn_buf_slice(&page);
+    gn_exchange_reply(ex, &response);
+    gn_buf_fini(&page);
 }
 
 /* ---- responses in parts ------------------------------------------------- */
@@ -487,6 +515,11 @@ uint64_t gn_exchange_n_waiting(const struct gn_exchange *ex)
     const struct gn_http1_conn *c = conn_of(ex->priv);
 
     return c != NULL ? gn_http1_conn_n_waiting(c) : 0;
+}
+
+struct gn_slice gn_exchange_date(const struct gn_exchange *ex)
+{
+    return gn_http_server_date(ex->priv->server);
 }
 
 struct gn_http_server *gn_exchange_server(const struct gn_exchange *ex)

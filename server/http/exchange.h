@@ -107,6 +107,17 @@ GN_LOOP_THREAD void gn_exchange_reply(struct gn_exchange *ex, const struct gn_re
 /** The uniform small error page (HTML or JSON by Accept), then finish. `detail` may be empty. */
 GN_LOOP_THREAD void gn_exchange_reply_error(
         struct gn_exchange *ex, int status, struct gn_slice detail);
+/** The same beside fields of the handler's: Allow, Retry-After. */
+GN_LOOP_THREAD void gn_exchange_reply_error_with(struct gn_exchange *ex, int status,
+        struct gn_slice detail, const struct gn_header *headers, unsigned n_headers);
+/**
+ * That page alone, for who serialises: inits and fills `page` (gn_buf_fini is
+ * the caller's); returns its content type.
+ */
+GN_LOOP_THREAD struct gn_slice gn_exchange_error_page(
+        const struct gn_exchange *ex, int status, struct gn_buf *page);
+/** The Date of this turn, for the same; valid until the next turn. */
+GN_LOOP_THREAD struct gn_slice gn_exchange_date(const struct gn_exchange *ex);
 /**
  * Starts a response whose body follows. `body_length` may be GN_LENGTH_UNKNOWN.
  *

@@ -84,7 +84,9 @@ GN_LOOP_THREAD static void write_error(
     } else {
         gn_http1_writer_init_closing(&writer);
     }
-    gn_error_page_write(&writer, head, status, detail, gn_http_server_date(c->server), out);
+    gn_error_page_write(c->server->error_template,
+            &(struct gn_error_facts){.head = head, .status = status, .detail = detail},
+            gn_http_server_date(c->server), &writer, out);
     gn_http1_conn_close_out(c, out);
     if (p != NULL) {
         if (!p->has_head) {

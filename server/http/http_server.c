@@ -158,6 +158,7 @@ struct gn_http_server *gn_http_server_create(
     server->loop = loop;
     server->handler = options->handler;
     server->access_log = options->access_log;
+    server->error_template = options->error_template;
     server->limits = *limits;
     server->proxies = options->proxies;
     server->head_limits = (struct gn_http1_limits){
@@ -252,6 +253,7 @@ void gn_http_server_destroy(struct gn_http_server **server_ptr)
     close_listeners(server);
     close_connections(server);
     server->access_log = NULL;
+    server->error_template = NULL;
     server->is_orphaned = true;
     (void)free_if_unused(server);
 }

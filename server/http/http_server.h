@@ -17,6 +17,7 @@
 #include "server/net/listener.h"
 
 struct gn_access_log;
+struct gn_error_template;
 struct gn_http_server;
 struct gn_tls_ctx;
 struct gn_trust;
@@ -29,8 +30,9 @@ struct gn_http_proxies {
 struct gn_http_server_options {
     struct gn_http_limits limits;
     struct gn_http_proxies proxies;
-    struct gn_handler *handler;       /* borrowed; serves every exchange */
-    struct gn_access_log *access_log; /* borrowed; NULL: none */
+    struct gn_handler *handler;                     /* borrowed; serves every exchange */
+    struct gn_access_log *access_log;               /* borrowed; NULL: none */
+    const struct gn_error_template *error_template; /* borrowed; NULL: the built-in error page */
 };
 
 struct gn_http_server_stats {

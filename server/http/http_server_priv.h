@@ -43,6 +43,7 @@ struct gn_http_server {
     struct gn_loop *loop;
     struct gn_handler *handler;
     struct gn_access_log *access_log;
+    const struct gn_error_template *error_template;
     struct gn_http_limits limits;
     struct gn_http_proxies proxies;
     struct gn_http1_limits head_limits; /* the part of limits that the parser looks at */

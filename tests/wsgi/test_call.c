@@ -255,7 +255,11 @@ Test(call, sends_hints_and_still_a_500)
     served_assert(GET("/"), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\n",
             "answer");
     got = served_talk(GET("/fail"));
-    cr_assert_not_null(strstr(got, "\r\n\r\nHTTP/1.1 500 Internal Server Error\r\n"), "%s", got);
+    cr_assert_not_null(strstr(got,
+                               "\r\n\r\nHTTP/1.1 500 Internal Server Error\r\n"
+                               "Content-Type: text/html; charset=utf-8\r\nDate: "),
+            "%s", got);
+    cr_assert_not_null(strstr(got, "<h1>500 Internal Server Error</h1>"), "%s", got);
     gn_free(got);
     served_end("");
 }

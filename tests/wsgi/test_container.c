@@ -77,7 +77,8 @@ Test(container, never_passes_trace_on)
 
     served_begin(&setup);
     served_assert("TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-            "HTTP/1.1 405 Method Not Allowed\r\n", "405 Method Not Allowed\n");
+            "HTTP/1.1 405 Method Not Allowed\r\n",
+            "<h1>405 Method Not Allowed</h1></body></html>\n");
     served_end("");
 }
 

@@ -2,30 +2,38 @@
 #include "server/http/error_page.h"
 #include "tests/support/test.h"
 
-static const char *page(const char *request, int status, const char *detail)
+/** A whole response; `t` NULL: the built-in page, `request` NULL: no head was read. */
+static const char *page_by(
+        const struct gn_error_template *t, const char *request, int status, const char *detail)
 {
     static struct gn_buf out;
     struct gn_http1_writer writer;
     struct gn_http1_parser parser;
     struct gn_http1_head head;
     struct gn_header headers[8];
+    struct gn_error_facts facts = {.status = status, .detail = gn_slice_str(detail)};
     size_t consumed;
 
     gn_buf_fini(&out);
-    gn_buf_init(&out, 65536);
+    gn_buf_init(&out, 1u << 20);
     if (request != NULL) {
         gn_http1_parser_init(&parser, &GN_HTTP1_LIMITS_DEFAULT);
         gn_http1_parser_begin(&parser, &head, headers, GN_ARRAY_LEN(headers));
         cr_assert_eq(
                 gn_http1_parser_feed(&parser, gn_slice_str(request), &consumed), GN_HTTP1_DONE);
         gn_http1_writer_init(&writer, &head, true);
+        facts.head = &head;
     } else {
         gn_http1_writer_init_closing(&writer);
     }
-    gn_error_page_write(&writer, request != NULL ? &head : NULL, status, gn_slice_str(detail),
-            GN_LIT("Sun, 06 Nov 1994 08:49:37 GMT"), &out);
+    gn_error_page_write(t, &facts, GN_LIT("Sun, 06 Nov 1994 08:49:37 GMT"), &writer, &out);
     cr_assert_eq(gn_buf_append(&out, gn_slice_of("", 1)), GN_OK);
     return out.ptr;
+}
+
+static const char *page(const char *request, int status, const char *detail)
+{
+    return page_by(NULL, request, status, detail);
 }
 
 static bool has(const char *text, const char *part)
@@ -97,4 +105,111 @@ Test(error_page, cuts_a_detail_that_is_too_long)
 Test(error_page, an_unknown_status_still_has_a_phrase)
 {
     cr_assert(has(page(NULL, 499, ""), "HTTP/1.1 499 "));
+}
+
+Test(error_page, head_gets_the_length_and_no_page)
+{
+    const char *text = page("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 404, "");
+
+    cr_assert(has(text, "Content-Length: "), "%s", text);
+    cr_assert_not(has(text, "Content-Length: 0"), "%s", text);
+    cr_assert_str_eq(strstr(text, "\r\n\r\n"), "\r\n\r\n", "%s", text);
+}
+
+/* ---- templates ---------------------------------------------------------- */
+
+static struct gn_error_template *template_of(const char *text)
+{
+    struct gn_error_template *t = NULL;
+    struct gn_error err = {0};
+
+    cr_assert_eq(gn_error_template_create(gn_slice_str(text), &t, &err), GN_OK, "%s: %s", text,
+            err.message);
+    return t;
+}
+
+Test(error_page, a_template_stands_in_for_the_built_in_page)
+{
+    static const struct {
+        const char *text;
+        const char *page;
+    } cases[] = {
+            {"<p>{{status}}</p>\n", "<p>404</p>\n"},
+            {"{{reason}}, {{ status }}: {{detail}}!", "Not Found, 404: a &lt;b&gt;!"},
+            {"{{status}}{{status}}", "404404"},
+            {"nothing is put in: {status} }} {", "nothing is put in: {status} }} {"},
+            {"", ""},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct gn_error_template *t = template_of(cases[i].text);
+        const char *text = page_by(t, NULL, 404, "a <b>");
+
+        cr_assert(has(text, "Content-Type: text/html; charset=utf-8\r\n"));
+        cr_assert_str_eq(strstr(text, "\r\n\r\n") + 4, cases[i].page);
+        gn_error_template_destroy(&t);
+        cr_assert_null(t);
+        gn_error_template_destroy(&t);
+    }
+}
+
+Test(error_page, json_stays_json_beside_a_template)
+{
+    struct gn_error_template *t = template_of("<p>{{status}}</p>");
+
+    cr_assert(has(
+            page_by(t, "GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n", 503, ""),
+            "\r\n\r\n{\"status\":503,\"error\":\"Service Unavailable\"}\n"));
+    gn_error_template_destroy(&t);
+}
+
+Test(error_page, names_what_is_wrong_in_a_template)
+{
+    static const struct {
+        const char *text;
+        const char *named;
+    } cases[] = {
+            {"a {{version}} b", "{{version"},
+            {"a {{status", "{{status"},
+            {"a {{", "{{"},
+            {"{{}}", "{{"},
+            {"{{status}", "{{status}"},
+            {"{{a name that is much longer than that}}", "{{a name that is much"},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct gn_error_template *t = NULL;
+        struct gn_error err = {0};
+
+        cr_assert_eq(gn_error_template_create(gn_slice_str(cases[i].text), &t, &err),
+                GN_ERR_INVALID, "%s", cases[i].text);
+        cr_assert_null(t);
+        cr_assert(has(err.message, cases[i].named), "%s", err.message);
+    }
+}
+
+Test(error_page, bounds_a_template_just_under_and_just_over)
+{
+    static char text[GN_ERROR_TEMPLATE_BYTES + 1];
+    static char names[64 * sizeof("{{detail}}") + sizeof("{{status}}")];
+    struct gn_error_template *t = NULL;
+    struct gn_error err = {0};
+    char detail[512];
+
+    memset(text, 'x', sizeof(text));
+    cr_assert_eq(
+            gn_error_template_create(gn_slice_of(text, sizeof(text)), &t, &err), GN_ERR_TOO_BIG);
+    cr_assert_eq(gn_error_template_create(gn_slice_of(text, sizeof(text) - 1), &t, &err), GN_OK);
+    gn_error_template_destroy(&t);
+    for (int i = 0; i < 64; i++) {
+        memcpy(names + strlen(names), "{{detail}}", sizeof("{{detail}}"));
+    }
+    t = template_of(names); /* the longest page there can be, nearly */
+    memset(detail, '"', sizeof(detail) - 1);
+    detail[sizeof(detail) - 1] = '\0';
+    cr_assert_gt(strlen(page_by(t, NULL, 400, detail)), 64u * 300 * strlen("&quot;"));
+    gn_error_template_destroy(&t);
+    memcpy(names + strlen(names), "{{status}}", sizeof("{{status}}"));
+    cr_assert_eq(gn_error_template_create(gn_slice_str(names), &t, &err), GN_ERR_TOO_BIG);
+    cr_assert_null(t);
 }
