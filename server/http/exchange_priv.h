@@ -10,6 +10,7 @@
  * `conn` is then NULL, and the exchange lives on until its handler ends it.
  */
 
+#include "server/base/obj.h"
 #include "server/http/exchange.h"
 #include "server/http/rbuf.h"
 
@@ -52,6 +53,35 @@ struct gn_exchange_private {
 #define GN_EXCHANGE_RESET_FROM offsetof(struct gn_exchange_private, conn)
 #define GN_EXCHANGE_RESET_BYTES                                                                    \
     (offsetof(struct gn_exchange_private, headers) - GN_EXCHANGE_RESET_FROM)
+
+/** The inside of an exchange that a handler names. */
+static inline struct gn_exchange_private *gn_exchange_checked(struct gn_exchange *ex)
+{
+    GN_CHECK_OBJ(ex, GN_EXCHANGE_MAGIC);
+    return ex->priv;
+}
+
+/** The connection when output still makes sense, else NULL. */
+static inline struct gn_http1_conn *gn_exchange_conn(const struct gn_exchange_private *p)
+{
+    return p->conn != NULL && !p->conn->is_broken ? p->conn : NULL;
+}
+
+/* exchange_reply.c */
+
+/** The handler is done: the response leaves, the exchange ends when it has returned. */
+GN_LOOP_THREAD void gn_exchange_conclude(struct gn_exchange_private *p);
+/** The head of the final response was serialised. */
+GN_LOOP_THREAD void gn_exchange_note_started(struct gn_exchange_private *p, struct gn_slice head);
+/** Settles, before the head is made, whether the connection may go on after it. */
+GN_LOOP_THREAD void gn_exchange_decide_keep_alive(struct gn_exchange_private *p);
+/** A handler's response as the writer wants it; `body_length` as there. */
+GN_LOOP_THREAD struct gn_http1_response gn_exchange_to_proto(
+        struct gn_exchange_private *p, const struct gn_response *r, uint64_t body_length);
+/** A response the writer refused: the handler's fault, told once, here; a 500. */
+GN_LOOP_THREAD void gn_exchange_refuse_reply(struct gn_exchange_private *p, enum gn_err rc);
+
+/* exchange_life.c */
 
 /** A fresh exchange for the next request of `conn`. */
 GN_LOOP_THREAD struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn);
