@@ -7,6 +7,7 @@
 #include "server/http/http_server.h"
 #include "server/loop/signals.h"
 #include "server/net/listener.h"
+#include "server/net/trust.h"
 
 /*
  * Start-up in one order, the end in the opposite one. A signal asks the server
@@ -20,6 +21,7 @@ struct runner {
     const struct gn_run_options *options;
     struct gn_loop *loop;
     struct gn_http_server *server;
+    struct gn_trust *proxies;
     struct gn_signal on_term;
     struct gn_signal on_int;
     bool is_stopping;
@@ -82,11 +84,16 @@ GN_LOOP_THREAD static enum gn_err start(struct runner *run, struct gn_error *err
     static const char *const default_bind[] = {"127.0.0.1:8000", NULL};
     const char *const *bind = run->options->bind != NULL ? run->options->bind : default_bind;
 
+    GN_TRY(gn_trust_create(gn_slice_str(run->options->proxies), &run->proxies, err));
     GN_TRY(gn_app_start(run->app, run->loop, &run->options->app, err));
     run->server = gn_http_server_create(run->loop,
-            &(struct gn_http_server_options){.limits = run->options->limits,
+            &(struct gn_http_server_options){
+                    .limits = run->options->limits,
+                    .proxies = {.forwarded = run->proxies,
+                            .forwarded_fields = run->options->proxy_fields},
                     .handler = gn_app_handler(run->app),
-                    .error_template = run->options->error_template});
+                    .error_template = run->options->error_template,
+            });
     for (; *bind != NULL; bind++) {
         GN_TRY(listen_on(run, *bind, err));
     }
@@ -120,12 +127,14 @@ GN_LOOP_THREAD static void end(struct runner *run)
     drain(run);
     gn_http_server_destroy(&run->server);
     gn_app_destroy(&run->app);
+    gn_trust_destroy(&run->proxies);
 }
 
 struct gn_run_options gn_run_options_default(void)
 {
     return (struct gn_run_options){
             .graceful_ms = 30 * 1000,
+            .proxy_fields = GN_FORWARDED_DEFAULT,
             .limits = gn_http_limits_default(),
             .app = gn_app_options_default(),
     };

@@ -20,6 +20,8 @@ struct gn_run_options {
     const char *const *bind; /* addresses as in server/net/addr.h, NULL-terminated;
                                 NULL: "127.0.0.1:8000" */
     int64_t graceful_ms;     /* for running requests after SIGTERM or SIGINT; 30 000 */
+    const char *proxies;     /* who may speak for clients, as in server/net/trust.h; NULL: nobody */
+    unsigned proxy_fields;   /* in which fields; GN_FORWARDED_DEFAULT */
     bool is_quiet;           /* no line about the addresses on standard error */
     struct gn_http_limits limits;
     struct gn_app_options app;

@@ -33,6 +33,11 @@ struct gn_slice gn_request_query(const struct gn_request *r)
     return r->ex->head->query;
 }
 
+struct gn_slice gn_request_prefix(const struct gn_request *r)
+{
+    return r->ex->script_name;
+}
+
 struct gn_slice gn_request_host(const struct gn_request *r)
 {
     return r->ex->head->host;
@@ -174,6 +179,11 @@ enum gn_err gn_request_read_await(
 const struct gn_addr *gn_request_peer(const struct gn_request *r)
 {
     return &r->ex->peer;
+}
+
+const struct gn_addr *gn_request_proxy(const struct gn_request *r)
+{
+    return r->ex->proxy;
 }
 
 struct gn_slice gn_request_client(struct gn_request *r)

@@ -39,8 +39,11 @@ GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_method_name(const struct gn_
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_path(const struct gn_request *r);
 /** Undecoded, without the '?'. */
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_query(const struct gn_request *r);
-/** host [":" port] as the client wrote it; may be empty. */
+/** What proxies and mounts took off the path, undecoded: links begin with it. "" at the root. */
+GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_prefix(const struct gn_request *r);
+/** host [":" port] as the client wrote it, or a trusted proxy says it did; may be empty. */
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_host(const struct gn_request *r);
+/** Whether the client speaks https: to us, or to a trusted proxy. */
 GN_EXPORT GN_LOOP_THREAD bool gn_request_is_tls(const struct gn_request *r);
 /** Protocol, cipher and the client's certificate; NULL when the connection itself has no TLS. */
 GN_EXPORT GN_LOOP_THREAD const struct gn_tls_facts *gn_request_tls(const struct gn_request *r);
@@ -110,7 +113,10 @@ GN_EXPORT GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_request_json_unpack(
 
 /* ---- around the request ---------------------------------------------------------- */
 
+/** The client: the connection's peer, or whom a trusted proxy names. */
 GN_EXPORT GN_LOOP_THREAD const struct gn_addr *gn_request_peer(const struct gn_request *r);
+/** The proxy that named the client; NULL when the client is connected itself. */
+GN_EXPORT GN_LOOP_THREAD const struct gn_addr *gn_request_proxy(const struct gn_request *r);
 /** The client's address without its port, "127.0.0.1"; "" on a Unix socket. */
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_client(struct gn_request *r);
 /** Memory until the handler returns. */

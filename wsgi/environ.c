@@ -133,9 +133,9 @@ void gn_wsgi_template_fini(struct gn_wsgi_template *template)
 /* ---- who is talking to whom ------------------------------------------------ */
 
 GN_NEEDS_GIL static enum gn_err assign_remote(struct gn_wsgi_environ *env, const struct target *t,
-        const struct gn_addr *addr, struct gn_wsgi_asked *asked_out)
+        const struct gn_exchange *ex, struct gn_wsgi_asked *asked_out)
 {
-    const struct gn_wsgi_peer *peer = gn_wsgi_peers_find(&env->peers, addr);
+    const struct gn_wsgi_peer *peer = gn_wsgi_peers_find(&env->peers, &ex->peer);
 
     if (peer == NULL) {
         return GN_ERR_PYTHON;
@@ -143,7 +143,10 @@ GN_NEEDS_GIL static enum gn_err assign_remote(struct gn_wsgi_environ *env, const
     asked_out->peer = Py_NewRef(peer->text);
     GN_TRY(assign(t, GN_WSGI_NAME_REMOTE_ADDR, peer->host));
     GN_TRY(assign(t, GN_WSGI_NAME_REMOTE_PORT, peer->port));
-    return assign(t, GN_WSGI_NAME_GUSTNADO_PEER_ADDR, peer->text);
+    if (GN_UNLIKELY(ex->proxy != NULL)) {
+        peer = gn_wsgi_peers_find(&env->peers, ex->proxy);
+    }
+    return peer != NULL ? assign(t, GN_WSGI_NAME_GUSTNADO_PEER_ADDR, peer->text) : GN_ERR_PYTHON;
 }
 
 /** The host of `host[:port]`, brackets of an IPv6 literal kept (RFC 3875 4.1.14). */
@@ -193,20 +196,24 @@ GN_NEEDS_GIL static PyObject *bracketed(const struct gn_addr *addr)
 }
 
 /**
- * Name and port by the client's Host, where the listener has none of its own:
- * behind a wildcard address (which has a port) or a Unix socket.
+ * Name and port by the client's Host, where the listener's own are not what
+ * the client sees: behind a wildcard address (whose port it is), a Unix socket
+ * or a proxy.
  */
 GN_NEEDS_GIL static enum gn_err assign_server_by_host(
         struct gn_wsgi_environ *env, const struct target *t, const struct gn_exchange *ex)
 {
     struct gn_slice host = host_without_port(ex->head->host);
     struct gn_slice port = port_of_host(ex->head->host);
+    char digits[8];
 
     if (host.len == 0) {
         host = GN_LIT("localhost");
     }
     GN_TRY(assign_new(t, GN_WSGI_NAME_SERVER_NAME, gn_wsgi_text_cached(&env->texts, host)));
-    if (has_port(ex->local)) {
+    if (ex->server_port != 0) {
+        port = gn_slice_of(digits, (size_t)snprintf(digits, sizeof(digits), "%u", ex->server_port));
+    } else if (has_port(ex->local)) {
         return GN_OK;
     }
     if (port.len == 0) {
@@ -221,7 +228,7 @@ GN_NEEDS_GIL static enum gn_err assign_server(
 {
     const struct gn_addr *local = ex->local;
 
-    if (GN_UNLIKELY(!has_port(local))) {
+    if (GN_UNLIKELY(ex->server_port != 0 || !has_port(local))) {
         t->template->local = (struct gn_addr){0};
         return assign_server_by_host(env, t, ex);
     }
@@ -297,7 +304,7 @@ GN_NEEDS_GIL static enum gn_err follow(struct gn_wsgi_environ *env, const struct
     GN_TRY(assign(t, GN_WSGI_NAME_WSGI_URL_SCHEME, ex->is_tls ? names->https : names->http));
     GN_TRY(assign_new(t, GN_WSGI_NAME_HTTP_HOST, gn_wsgi_text_cached(&env->texts, head->host)));
     GN_TRY(assign_server(env, t, ex));
-    return assign_remote(env, t, &ex->peer, asked_out);
+    return assign_remote(env, t, ex, asked_out);
 }
 
 /* ---- headers --------------------------------------------------------------- */

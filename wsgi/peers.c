@@ -45,10 +45,12 @@ GN_NEEDS_GIL static PyObject *host_text(const struct gn_addr *addr)
     return gn_wsgi_text(gn_slice_of(text, len));
 }
 
+/** A client whose port its proxy did not tell has none, as on a Unix socket. */
 static PyObject *port_text(const struct gn_addr *addr)
 {
-    return gn_addr_is_unix(addr) ? PyUnicode_FromString("")
-                                 : PyUnicode_FromFormat("%d", (int)gn_addr_port(addr));
+    uint16_t port = gn_addr_port(addr);
+
+    return port == 0 ? PyUnicode_FromString("") : PyUnicode_FromFormat("%d", (int)port);
 }
 
 GN_NEEDS_GIL static const struct gn_wsgi_peer *set(

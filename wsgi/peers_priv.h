@@ -36,7 +36,7 @@ struct gn_wsgi_peer_key {
 struct gn_wsgi_peer {
     struct gn_wsgi_peer_key key;
     PyObject *host; /* REMOTE_ADDR; "" for a Unix socket */
-    PyObject *port; /* REMOTE_PORT; "" for a Unix socket */
+    PyObject *port; /* REMOTE_PORT; "" for a Unix socket, and where a proxy did not say */
     PyObject *text; /* gustnado.peer_addr */
 };
 

@@ -51,6 +51,7 @@ struct gn_config {
 
     /* proxies in front of us */
     const char *forwarded_allow; /* gn_trust_create's spelling */
+    unsigned forwarded_fields;   /* bits of enum gn_forwarded_field */
 
     /* TLS */
     struct gn_text_list certfiles;

@@ -233,7 +233,11 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
     p->server = gn_http_server_create(p->loop,
             &(struct gn_http_server_options){
                     .limits = p->config->limits,
-                    .proxies = {.forwarded = p->config->forwarded},
+                    .proxies =
+                            {
+                                    .forwarded = p->config->forwarded,
+                                    .forwarded_fields = p->config->forwarded_fields,
+                            },
                     .handler = gn_site_handler(&p->site),
                     .access_log = p->access_log,
                     .error_template = p->error_template,

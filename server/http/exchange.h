@@ -59,12 +59,14 @@ struct gn_exchange {
     const struct gn_http1_head *head; /* the request; slices live as long as the exchange */
     struct gn_body body;              /* complete when serve is called in collect mode */
     struct gn_addr peer;              /* the client, or what a trusted proxy said */
+    const struct gn_addr *proxy;      /* the connection's own peer when `peer` is what it said */
     bool peer_is_trusted;             /* the connection's peer may speak for clients: a proxy */
+    uint16_t server_port;             /* the client's view, when a proxy said it; 0: local's */
     const struct gn_addr *local;      /* the listener's address */
     bool is_tls;                      /* the client's view: scheme is https */
     struct gn_tls_facts *tls;         /* of the connection itself; NULL without TLS */
-    struct gn_slice script_name;      /* what routers consumed of the path, "" at the root */
-    struct gn_slice path_info;        /* the rest, undecoded */
+    struct gn_slice script_name; /* what proxies and routers took off the path, "" at the root */
+    struct gn_slice path_info;   /* the rest, undecoded */
 
     /* settings of begin */
     enum gn_body_mode body_mode;
@@ -185,6 +187,12 @@ GN_LOOP_THREAD void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_
 
 /* ---- facts -------------------------------------------------------------- */
 
+/** Who is at the other end of the connection: the client, or the proxy nearest to us. */
+GN_ANY_THREAD static inline const struct gn_addr *gn_exchange_conn_peer(
+        const struct gn_exchange *ex)
+{
+    return ex->proxy != NULL ? ex->proxy : &ex->peer;
+}
 /** False once the client has gone; output is then dropped. */
 GN_LOOP_THREAD bool gn_exchange_is_connected(const struct gn_exchange *ex);
 /** Bytes waiting for the client. */

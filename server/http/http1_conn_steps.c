@@ -2,6 +2,7 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/http/error_page.h"
+#include "server/http/forwarding.h"
 
 #include "server/http/exchange_priv.h"
 #include "server/http/http1_conn_priv.h"
@@ -217,6 +218,9 @@ static enum gn_step_result step_head(struct gn_http1_conn *c)
         p->block = gn_rbuf_ref(c->in.block);
         p->has_head = true;
         gn_input_consume(&c->in, consumed);
+        if (GN_UNLIKELY(p->head.has_forwarded)) {
+            gn_forwarding_apply(p);
+        }
         c->n_requests++;
         c->server->stats.requests++;
         return on_head(c);

@@ -15,6 +15,7 @@
 #include "server/http/limits.h"
 #include "server/loop/loop.h"
 #include "server/net/listener.h"
+#include "server/proto/forwarded.h"
 
 struct gn_access_log;
 struct gn_error_template;
@@ -25,6 +26,7 @@ struct gn_trust;
 /** What stands between us and the clients. Zeroed: nothing, every peer is a client. */
 struct gn_http_proxies {
     const struct gn_trust *forwarded; /* borrowed: peers that may speak for clients; NULL: none */
+    unsigned forwarded_fields;        /* those that they write: bits of gn_forwarded_field */
 };
 
 struct gn_http_server_options {

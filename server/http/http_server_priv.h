@@ -55,8 +55,9 @@ struct gn_http_server {
     struct gn_list conns;     /* struct gn_http1_conn, all */
     struct gn_list exchanges; /* struct gn_exchange_private, all in use */
     unsigned max_connections;
-    unsigned n_upgraded; /* streams given away and not yet closed; they count as connections */
-    bool is_full;        /* listeners rest because max_connections are open */
+    unsigned n_upgraded;     /* streams given away and not yet closed; they count as connections */
+    bool has_told_forwarded; /* that fields of a peer which is no proxy were removed */
+    bool is_full;            /* listeners rest because max_connections are open */
 
     /* memory that requests share instead of allocating */
     struct gn_rbuf_pool blocks;

@@ -141,11 +141,14 @@ bool gn_forwarded_parse_hop(struct gn_slice element, struct gn_forwarded_hop *ou
     return element.len == 0;
 }
 
+/* Some proxies call a WebSocket's handshake ws or wss. */
 static void take_scheme(struct gn_slice text, struct gn_forwarded *out)
 {
-    bool is_https = gn_slice_eq_nocase(text, GN_LIT("https"));
+    bool is_https =
+            gn_slice_eq_nocase(text, GN_LIT("https")) || gn_slice_eq_nocase(text, GN_LIT("wss"));
 
-    if (is_https || gn_slice_eq_nocase(text, GN_LIT("http"))) {
+    if (is_https || gn_slice_eq_nocase(text, GN_LIT("http")) ||
+            gn_slice_eq_nocase(text, GN_LIT("ws"))) {
         out->has_scheme = true;
         out->is_https = is_https;
     }
@@ -232,32 +235,59 @@ static void take_prefix(struct gn_slice text, struct gn_forwarded *out)
     out->prefix = text;
 }
 
-static void resolve_x_forwarded(const struct gn_http1_head *head, gn_forwarded_trust_fn is_trusted,
-        void *arg, struct gn_forwarded *out)
+static void resolve_x_client(const struct gn_http1_head *head, unsigned fields,
+        gn_forwarded_trust_fn is_trusted, void *arg, struct gn_forwarded *out)
 {
     struct walk w = {.head = head, .id = GN_HDR_X_FORWARDED_FOR, .i = head->n_headers};
     struct gn_slice element;
 
-    while (walk_back(&w, &element) && take_node(element, is_trusted, arg, out)) {
-    }
-    if (gn_http1_head_find(head, GN_HDR_X_FORWARDED_FOR) == NULL) {
+    if ((fields & GN_FORWARDED_FOR) != 0 &&
+            gn_http1_head_find(head, GN_HDR_X_FORWARDED_FOR) != NULL) {
+        while (walk_back(&w, &element) && take_node(element, is_trusted, arg, out)) {
+        }
+    } else if ((fields & GN_FORWARDED_REAL_IP) != 0) {
         (void)take_node(nearest(head, GN_HDR_X_REAL_IP), is_trusted, arg, out);
     }
-    take_scheme(nearest(head, GN_HDR_X_FORWARDED_PROTO), out);
-    take_host(nearest(head, GN_HDR_X_FORWARDED_HOST), out);
-    take_port(nearest(head, GN_HDR_X_FORWARDED_PORT), out);
-    take_prefix(nearest(head, GN_HDR_X_FORWARDED_PREFIX), out);
 }
 
-void gn_forwarded_resolve(const struct gn_http1_head *head, gn_forwarded_trust_fn is_trusted,
-        void *arg, struct gn_forwarded *out)
+static void resolve_x_server(
+        const struct gn_http1_head *head, unsigned fields, struct gn_forwarded *out)
+{
+    if ((fields & GN_FORWARDED_PROTO) != 0) {
+        take_scheme(nearest(head, GN_HDR_X_FORWARDED_PROTO), out);
+    }
+    if ((fields & GN_FORWARDED_HOST) != 0) {
+        take_host(nearest(head, GN_HDR_X_FORWARDED_HOST), out);
+    }
+    if ((fields & GN_FORWARDED_PORT) != 0) {
+        take_port(nearest(head, GN_HDR_X_FORWARDED_PORT), out);
+    }
+}
+
+void gn_forwarded_resolve(const struct gn_http1_head *head, unsigned fields,
+        gn_forwarded_trust_fn is_trusted, void *arg, struct gn_forwarded *out)
 {
     *out = (struct gn_forwarded){.port = 0};
-    if (gn_http1_head_find(head, GN_HDR_FORWARDED) != NULL) {
+    if ((fields & GN_FORWARDED_RFC7239) != 0 &&
+            gn_http1_head_find(head, GN_HDR_FORWARDED) != NULL) {
+        out->is_rfc7239 = true;
         resolve_rfc7239(head, is_trusted, arg, out);
     } else {
-        resolve_x_forwarded(head, is_trusted, arg, out);
+        resolve_x_client(head, fields, is_trusted, arg, out);
+        resolve_x_server(head, fields, out);
     }
+    if ((fields & GN_FORWARDED_PREFIX) != 0) {
+        take_prefix(nearest(head, GN_HDR_X_FORWARDED_PREFIX), out);
+    }
+}
+
+/* "X-Forwarded", or that and a '-'. */
+static bool is_x_forwarded(struct gn_slice name)
+{
+    const struct gn_slice stem = GN_LIT("X-Forwarded");
+
+    return name.len >= stem.len && gn_slice_eq_nocase(gn_slice_of(name.ptr, stem.len), stem) &&
+            (name.len == stem.len || name.ptr[stem.len] == '-');
 }
 
 bool gn_forwarded_is_field(const struct gn_header *header)
@@ -273,12 +303,16 @@ bool gn_forwarded_is_field(const struct gn_header *header)
         return true;
     default:
         return header->id == GN_HDR_OTHER &&
-                (gn_slice_eq_nocase(header->name, GN_LIT("X-Forwarded-Server")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Forwarded-Ssl")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Forwarded-Protocol")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Forwarded-Scheme")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Forwarded")) ||
+                (is_x_forwarded(header->name) ||
+                        gn_slice_eq_nocase(header->name, GN_LIT("X-Client-IP")) ||
+                        gn_slice_eq_nocase(header->name, GN_LIT("X-Cluster-Client-IP")) ||
                         gn_slice_eq_nocase(header->name, GN_LIT("X-Scheme")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Client-IP")));
+                        gn_slice_eq_nocase(header->name, GN_LIT("X-Url-Scheme")));
     }
+}
+
+bool gn_forwarded_is_rival(const struct gn_header *header)
+{
+    return header->id != GN_HDR_FORWARDED && header->id != GN_HDR_X_FORWARDED_PREFIX &&
+            gn_forwarded_is_field(header);
 }

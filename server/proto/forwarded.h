@@ -7,6 +7,9 @@
  * X-Forwarded-* family and X-Real-IP. Call it only when the peer itself is
  * trusted; when it is not, drop the fields instead (gn_forwarded_is_field).
  *
+ * Proxies pass on what they do not know, so a field that the proxy does not
+ * write itself is the client's word. Which ones it writes has to be said.
+ *
  * Lists are read from the end, where the nearest proxy wrote, and only as far
  * as each hop is trusted: what stands further left may be the client's own
  * invention. Pure; safe on every thread.
@@ -21,10 +24,26 @@
 /** Whether the proxy at that IP address (text, no port, no brackets) is trusted. */
 typedef bool (*gn_forwarded_trust_fn)(void *arg, struct gn_slice address);
 
+/** The fields that the proxy writes, as bits; the others are not looked at. */
+enum gn_forwarded_field {
+    GN_FORWARDED_RFC7239 = 1, /* Forwarded */
+    GN_FORWARDED_FOR = 2,     /* X-Forwarded-For */
+    GN_FORWARDED_REAL_IP = 4, /* X-Real-IP, where there is no X-Forwarded-For */
+    GN_FORWARDED_PROTO = 8,   /* X-Forwarded-Proto */
+    GN_FORWARDED_HOST = 16,   /* X-Forwarded-Host */
+    GN_FORWARDED_PORT = 32,   /* X-Forwarded-Port */
+    GN_FORWARDED_PREFIX = 64, /* X-Forwarded-Prefix */
+    GN_FORWARDED_ALL = 127,
+};
+
+/** What every guide has proxies write; the rest has to be asked for. */
+#define GN_FORWARDED_DEFAULT (GN_FORWARDED_FOR | GN_FORWARDED_REAL_IP | GN_FORWARDED_PROTO)
+
 /** Everything empty or 0 that nobody said, or said in a way that makes no sense. */
 struct gn_forwarded {
     struct gn_slice address; /* of the client: IPv4 or IPv6, no port, no brackets */
     uint16_t port;           /* of the client; 0: not said */
+    bool is_rfc7239;         /* Forwarded decided: rivals (see below) are to be dropped */
     bool has_scheme;         /* is_https was said */
     bool is_https;
     struct gn_slice host;   /* valid host [":" port] that the client asked for */
@@ -33,14 +52,22 @@ struct gn_forwarded {
 };
 
 /**
- * Reads the fields of a request that came from a trusted peer. Forwarded, when
- * there is one, is used alone: the other family is then ignored.
+ * Reads those of `fields` (enum gn_forwarded_field) in a request that came from
+ * a trusted peer. Where Forwarded is among them and there is one, it is used
+ * alone, but for the prefix, of which it does not speak. What makes no sense is
+ * as good as not said; a hop without an address ends the walk.
  */
-GN_ANY_THREAD void gn_forwarded_resolve(const struct gn_http1_head *head,
+GN_ANY_THREAD void gn_forwarded_resolve(const struct gn_http1_head *head, unsigned fields,
         gn_forwarded_trust_fn is_trusted, void *arg, struct gn_forwarded *out);
 
-/** Whether a field belongs to either family: drop it when the peer is not trusted. */
+/**
+ * Whether a field speaks for the client: drop it when the peer is not trusted.
+ * Besides those above all others of the names X-Forwarded-*, and X-Client-IP,
+ * X-Cluster-Client-IP, X-Scheme, X-Url-Scheme: applications read them.
+ */
 GN_ANY_THREAD bool gn_forwarded_is_field(const struct gn_header *header);
+/** Whether it says in another way what Forwarded says. */
+GN_ANY_THREAD bool gn_forwarded_is_rival(const struct gn_header *header);
 
 /** One element of a Forwarded list, as sent (unquoted). */
 struct gn_forwarded_hop {

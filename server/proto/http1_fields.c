@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/proto/http1_fields.h"
 
+#include "server/proto/forwarded.h"
 #include "server/proto/scan.h"
 #include "server/proto/uri.h"
 
@@ -113,6 +114,16 @@ static void note_expect(uint16_t *seen, struct gn_slice value)
     *seen |= is_continue ? GN_SEEN_CONTINUE : GN_SEEN_EXPECT_OTHER;
 }
 
+static void note_other(uint16_t *seen, struct gn_header *field)
+{
+    if (gn_slice_find(field->name, '_') < field->name.len) {
+        field->flags |= GN_HEADER_HIDDEN;
+    }
+    if ((field->name.ptr[0] | 0x20) == 'x' && gn_forwarded_is_field(field)) {
+        *seen |= GN_SEEN_FORWARDED;
+    }
+}
+
 const char *gn_http1_note_field(struct gn_http1_head *head, uint16_t *seen, struct gn_header *field)
 {
     switch (field->id) {
@@ -134,10 +145,17 @@ const char *gn_http1_note_field(struct gn_http1_head *head, uint16_t *seen, stru
     case GN_HDR_PROXY:
         field->flags |= GN_HEADER_HIDDEN;
         return NULL;
+    case GN_HDR_FORWARDED:
+    case GN_HDR_X_FORWARDED_FOR:
+    case GN_HDR_X_FORWARDED_HOST:
+    case GN_HDR_X_FORWARDED_PORT:
+    case GN_HDR_X_FORWARDED_PREFIX:
+    case GN_HDR_X_FORWARDED_PROTO:
+    case GN_HDR_X_REAL_IP:
+        *seen |= GN_SEEN_FORWARDED;
+        return NULL;
     case GN_HDR_OTHER:
-        if (gn_slice_find(field->name, '_') < field->name.len) {
-            field->flags |= GN_HEADER_HIDDEN;
-        }
+        note_other(seen, field);
         return NULL;
     default:
         return NULL;
@@ -212,6 +230,7 @@ bool gn_http1_conclude_fields(
     head->keep_alive = (seen & GN_SEEN_CLOSE) == 0 && (is_11 || (seen & GN_SEEN_KEEP_ALIVE) != 0);
     head->wants_upgrade =
             is_11 && (seen & GN_SEEN_UPGRADE_TOKEN) != 0 && (seen & GN_SEEN_UPGRADE) != 0;
+    head->has_forwarded = (seen & GN_SEEN_FORWARDED) != 0;
     head->wants_websocket = head->wants_upgrade && (seen & GN_SEEN_WEBSOCKET) != 0;
     return true;
 }

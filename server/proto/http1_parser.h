@@ -79,6 +79,7 @@ struct gn_http1_head {
     bool expect_continue;      /* the client waits for 100 (RFC 9110 10.1.1) */
     bool wants_upgrade;        /* `Connection: upgrade` with an Upgrade field, HTTP/1.1 */
     bool wants_websocket;      /* the same, and Upgrade lists websocket */
+    bool has_forwarded;        /* there is a field of forwarded.h */
 };
 
 enum gn_http1_result {

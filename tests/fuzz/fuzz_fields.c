@@ -79,7 +79,7 @@ static void try_as(struct gn_slice text, enum gn_header_id id)
     struct gn_slice answer;
     struct gn_forwarded f;
 
-    gn_forwarded_resolve(&head, trusts_short_ones, NULL, &f);
+    gn_forwarded_resolve(&head, GN_FORWARDED_ALL, trusts_short_ones, NULL, &f);
     gn_assert(f.address.len < 46);
     gn_assert(f.prefix.len == 0 || f.prefix.ptr[0] == '/');
     (void)gn_http_preconditions(&head, &v, 0);

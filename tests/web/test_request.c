@@ -3,6 +3,7 @@
 
 #include "server/base/alloc.h"
 #include "server/http/exchange.h"
+#include "server/net/trust.h"
 #include "tests/support/test.h"
 #include "tests/web/web_fixture.h"
 #include "web/reply.h"
@@ -247,6 +248,54 @@ GN_LOOP_THREAD static enum gn_err say_facts(struct gn_request *r)
     cr_assert_not_null(gn_request_peer(r));
     cr_assert_gt(gn_after_ms(r, 5), gn_after_ms(r, 0));
     return say(r, gn_request_client(r));
+}
+
+GN_LOOP_THREAD static enum gn_err say_origin(struct gn_request *r)
+{
+    struct gn_slice host = gn_request_host(r);
+    struct gn_slice prefix = gn_request_prefix(r);
+    struct gn_slice client = gn_request_client(r);
+
+    return say(r,
+            gn_arena_printf(gn_request_arena(r),
+                    "%s " GN_SLICE_FMT " " GN_SLICE_FMT " " GN_SLICE_FMT ":%u %s %s",
+                    gn_request_is_tls(r) ? "https" : "http", GN_SLICE_ARG(host),
+                    GN_SLICE_ARG(prefix), GN_SLICE_ARG(client), gn_addr_port(gn_request_peer(r)),
+                    gn_request_proxy(r) != NULL ? "proxy" : "direct",
+                    gn_request_header(r, "X-Forwarded-For").ptr != NULL ? "shown" : "removed"));
+}
+
+Test(request, believes_a_trusted_proxy_alone)
+{
+    static const char fields[] = "X-Forwarded-For: 192.0.2.9:55\r\nX-Forwarded-Proto: https\r\n"
+                                 "X-Forwarded-Host: a.example\r\nX-Forwarded-Prefix: /p/\r\n";
+    static const struct {
+        const char *list;
+        unsigned wanted;
+        const char *says;
+    } cases[] = {
+            {"*", GN_FORWARDED_ALL, "https a.example /p 192.0.2.9:55 proxy shown"},
+            {"*", GN_FORWARDED_DEFAULT, "https test  192.0.2.9:55 proxy shown"},
+            {"*", 0, "http test  :0 direct shown"},
+            {"127.0.0.1", GN_FORWARDED_ALL, "http test  :0 direct removed"},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct gn_trust *trust = NULL;
+        struct web_fixture f;
+        struct web_answer a;
+
+        web_init(&f);
+        cr_assert_eq(gn_trust_create(gn_slice_str(cases[i].list), &trust, NULL), GN_OK);
+        f.proxies.forwarded = trust;
+        f.proxies.forwarded_fields = cases[i].wanted;
+        gn_app_get(f.app, "/", say_origin);
+        web_start(&f);
+        a = web_send(&f, "GET", "/", fields, "");
+        expect(&a, cases[i].says);
+        web_end(&f);
+        gn_trust_destroy(&trust);
+    }
 }
 
 Test(request, knows_what_is_around_it)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/loop/task.h"
+#include "server/net/trust.h"
 #include "tests/support/test.h"
 #include "tests/web/web_fixture.h"
 #include "web/reply.h"
@@ -49,7 +50,8 @@ static void on_ping(struct gn_websocket *ws, struct gn_slice payload)
 static const struct gn_websocket_ops echo_ops = {
         .open = on_open, .message = echo, .ping = on_ping, .close = on_close};
 
-static void init(struct web_fixture *f, const struct gn_websocket_ops *ops)
+static void init_behind(
+        struct web_fixture *f, const struct gn_websocket_ops *ops, struct gn_http_proxies proxies)
 {
     n_accepted = 0;
     n_opened = 0;
@@ -59,8 +61,14 @@ static void init(struct web_fixture *f, const struct gn_websocket_ops *ops)
     closed_with = 0;
     waited = GN_OK;
     web_init(f);
+    f->proxies = proxies;
     gn_app_websocket(f->app, "/ws/{room}", ops);
     web_start(f);
+}
+
+static void init(struct web_fixture *f, const struct gn_websocket_ops *ops)
+{
+    init_behind(f, ops, (struct gn_http_proxies){.forwarded = NULL});
 }
 
 static void expect_text(struct web_fixture *f, const char *text)
@@ -189,6 +197,24 @@ Test(websocket_handler, lets_its_own_and_allowed_origins_in)
     init(&f, &open_ops);
     cr_assert_eq(web_upgrade(&f, &f.client, "/ws/a", "Origin: https://other.example\r\n"), 101);
     web_end(&f);
+}
+
+Test(websocket_handler, compares_the_origin_with_what_a_trusted_proxy_says)
+{
+    static const char fields[] = "Origin: https://a.example\r\nX-Forwarded-Proto: https\r\n"
+                                 "X-Forwarded-Host: a.example\r\n";
+    struct gn_trust *trust = NULL;
+    struct web_fixture f;
+
+    init(&f, &echo_ops);
+    cr_assert_eq(web_upgrade(&f, &f.client, "/ws/a", fields), 403);
+    web_end(&f);
+    cr_assert_eq(gn_trust_create(GN_LIT("*"), &trust, NULL), GN_OK);
+    init_behind(&f, &echo_ops,
+            (struct gn_http_proxies){.forwarded = trust, .forwarded_fields = GN_FORWARDED_ALL});
+    cr_assert_eq(web_upgrade(&f, &f.client, "/ws/a", fields), 101);
+    web_end(&f);
+    gn_trust_destroy(&trust);
 }
 
 GN_LOOP_THREAD static enum gn_err judge(struct gn_request *r, void **user_out)

@@ -31,7 +31,10 @@ void web_start_with(struct web_fixture *f, const struct gn_app_options *options)
     cr_assert_eq(gn_app_start(f->app, f->loop, options, &err), GN_OK, "%s", err.message);
     f->server = gn_http_server_create(f->loop,
             &(struct gn_http_server_options){
-                    .limits = gn_http_limits_default(), .handler = gn_app_handler(f->app)});
+                    .limits = gn_http_limits_default(),
+                    .proxies = f->proxies,
+                    .handler = gn_app_handler(f->app),
+            });
     web_connect(f, &f->client);
 }
 

@@ -28,7 +28,8 @@ struct web_fixture {
     struct gn_application *app;
     struct gn_application *inner; /* ended with the rest; NULL: none */
     struct gn_http_server *server;
-    struct web_client client; /* the one that web_ask uses */
+    struct gn_http_proxies proxies; /* set between web_init and web_start */
+    struct web_client client;       /* the one that web_ask uses */
 };
 
 struct web_answer {

@@ -262,6 +262,52 @@ Test(environ, names_the_client)
     gn_wsgi_environ_fini(&env);
 }
 
+Test(environ, names_server_and_client_as_a_proxy_does)
+{
+    gn_assert_gil();
+    const struct gn_addr proxy = wsgi_addr("127.0.0.1:4444");
+    static const struct {
+        const char *local;
+        unsigned port;
+        const char *host;
+        const char *name;
+    } cases[] = {
+            {"10.0.0.1:81", 443, "a.example", "a.example"},
+            {"10.0.0.1:81", 8443, "a.example:8443", "a.example"},
+            {"unix:/run/x", 80, "[::1]:9", "[::1]"},
+            {"0.0.0.0:8000", 443, "", "localhost"},
+    };
+    PyObject *globals;
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        char text[256];
+        char code[256];
+
+        (void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].host);
+        wsgi_request_parse(&request, text);
+        request.local = wsgi_addr(cases[i].local);
+        request.exchange.server_port = (uint16_t)cases[i].port;
+        request.exchange.peer = wsgi_addr("192.0.2.7:0");
+        request.exchange.proxy = &proxy;
+        globals = build(GN_LIT(""), request.head.path, 0);
+        (void)snprintf(code, sizeof(code),
+                "assert (e['SERVER_NAME'], e['SERVER_PORT']) == ('%s', '%u'), e\n"
+                "assert (e['REMOTE_ADDR'], e['REMOTE_PORT']) == ('192.0.2.7', ''), e\n"
+                "assert e['gustnado.peer_addr'] == '127.0.0.1:4444', e\n",
+                cases[i].name, cases[i].port);
+        wsgi_run(globals, code);
+        Py_DECREF(globals);
+    }
+    wsgi_request_parse(&request, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    request.local = wsgi_addr("10.0.0.1:81");
+    request.exchange.peer = wsgi_addr("192.0.2.8:1");
+    globals = build(GN_LIT(""), request.head.path, 0);
+    wsgi_run(globals,
+            "assert (e['SERVER_NAME'], e['SERVER_PORT']) == ('10.0.0.1', '81'), e\n"
+            "assert e['gustnado.peer_addr'] == '192.0.2.8:1', e\n");
+    end(globals);
+}
+
 Test(environ, of_one_request_does_not_show_in_the_next)
 {
     PyObject *globals;

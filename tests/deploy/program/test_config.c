@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "deploy/program/config.h"
+#include "server/proto/forwarded.h"
 #include "tests/support/test.h"
 
 #define MAX_WORDS 12
@@ -231,4 +232,31 @@ Test(config, says_which_list_of_proxies_is_wrong)
     (void)setenv("FORWARDED_ALLOW_IPS", "10.0.0.1/8", 1);
     cr_assert_eq(READ("app"), GN_ERR_INVALID);
     cr_assert_not_null(strstr(err.message, "$FORWARDED_ALLOW_IPS: '10.0.0.1/8'"));
+}
+
+Test(config, reads_which_fields_proxies_write)
+{
+    static const struct {
+        const char *text;
+        unsigned want;
+    } cases[] = {
+            {"x-forwarded-for", GN_FORWARDED_FOR},
+            {"X-Real-IP, Forwarded", GN_FORWARDED_REAL_IP | GN_FORWARDED_RFC7239},
+            {"x-forwarded-proto,x-forwarded-host,x-forwarded-port,x-forwarded-prefix",
+                    GN_FORWARDED_PROTO | GN_FORWARDED_HOST | GN_FORWARDED_PORT |
+                            GN_FORWARDED_PREFIX},
+            {"none", 0},
+    };
+
+    cr_assert_eq(READ("app"), GN_OK, "%s", err.message);
+    cr_assert_eq(config.forwarded_fields, GN_FORWARDED_DEFAULT);
+    gn_config_fini(&config);
+    for (unsigned i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        cr_assert_eq(READ("app", "--forwarded-headers", cases[i].text), GN_OK, "%s", err.message);
+        cr_assert_eq(config.forwarded_fields, cases[i].want, "%s", cases[i].text);
+        gn_config_fini(&config);
+    }
+    cr_assert_eq(READ("app", "--forwarded-headers", "x-forwarded-for,host"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "'host' is not one of"), "%s", err.message);
+    cr_assert_eq(READ("app", "--forwarded-headers="), GN_ERR_INVALID);
 }

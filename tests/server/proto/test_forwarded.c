@@ -20,6 +20,7 @@ static void describe(const struct gn_forwarded *f, char out[256])
             f->host_port, GN_SLICE_ARG(f->prefix));
 }
 
+#define ALL GN_FORWARDED_ALL
 #define REQUEST(fields) GN_LIT_INIT("GET / HTTP/1.1\r\nHost: h\r\n" fields "\r\n")
 #define FWD(value) REQUEST("Forwarded: " value "\r\n")
 #define XFF(value) REQUEST("X-Forwarded-For: " value "\r\n")
@@ -54,9 +55,11 @@ Test(forwarded, believes_trusted_hops_only)
                     ":0 https a.example:8443:8443 /app"},
             {REQUEST("X-Forwarded-Proto: https, http\r\nX-Forwarded-Host: evil, a.example\r\n"),
                     ":0 http a.example:0 "},
-            {REQUEST("X-Forwarded-Proto: ws\r\nX-Forwarded-Host: a b\r\nX-Forwarded-Port: x\r\n"
+            {REQUEST("X-Forwarded-Proto: ftp\r\nX-Forwarded-Host: a b\r\nX-Forwarded-Port: x\r\n"
                      "X-Forwarded-Prefix: app\r\n"),
                     ":0 - :0 "},
+            {REQUEST("X-Forwarded-Proto: wss\r\n"), ":0 https :0 "},
+            {REQUEST("X-Forwarded-Proto: WS\r\n"), ":0 http :0 "},
             {REQUEST("X-Forwarded-Prefix: //evil\r\n"), ":0 - :0 "},
             {REQUEST("X-Forwarded-Prefix: /a?b\r\n"), ":0 - :0 "},
             {REQUEST("X-Forwarded-Prefix: /\r\n"), ":0 - :0 "},
@@ -86,7 +89,7 @@ Test(forwarded, believes_trusted_hops_only)
 
         head_run_text(&run, cases[i].request);
         cr_assert_eq(run.result, GN_HTTP1_DONE);
-        gn_forwarded_resolve(&run.head, is_trusted, NULL, &f);
+        gn_forwarded_resolve(&run.head, ALL, is_trusted, NULL, &f);
         describe(&f, got);
         cr_assert_str_eq(got, cases[i].want, "case %zu: %s", i, got);
         head_run_fini(&run);
@@ -111,11 +114,18 @@ Test(forwarded, knows_every_field_to_drop)
             {GN_LIT_INIT("X-Forwarded-Scheme"), true},
             {GN_LIT_INIT("X-Forwarded-Protocol"), true},
             {GN_LIT_INIT("X-Forwarded"), true},
+            {GN_LIT_INIT("X-Forwarded-User"), true},
+            {GN_LIT_INIT("x-forwarded-anything"), true},
+            {GN_LIT_INIT("X-Cluster-Client-IP"), true},
+            {GN_LIT_INIT("X-Url-Scheme"), true},
             {GN_LIT_INIT("X-Scheme"), true},
             {GN_LIT_INIT("X-Real-Ip"), true},
             {GN_LIT_INIT("X-Client-IP"), true},
             {GN_LIT_INIT("Host"), false},
             {GN_LIT_INIT("X-Own"), false},
+            {GN_LIT_INIT("X-Forwardedness"), false},
+            {GN_LIT_INIT("X-Forwarde"), false},
+            {GN_LIT_INIT("X-Request-ID"), false},
     };
 
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
@@ -124,6 +134,68 @@ Test(forwarded, knows_every_field_to_drop)
 
         cr_assert_eq(gn_forwarded_is_field(&h), cases[i].want, "%zu", i);
     }
+}
+
+Test(forwarded, rivals_of_forwarded_are_all_but_itself_and_the_prefix)
+{
+    static const struct {
+        struct gn_slice name;
+        bool want;
+    } cases[] = {
+            {GN_LIT_INIT("Forwarded"), false},
+            {GN_LIT_INIT("X-Forwarded-Prefix"), false},
+            {GN_LIT_INIT("X-Forwarded-For"), true},
+            {GN_LIT_INIT("X-Forwarded-Ssl"), true},
+            {GN_LIT_INIT("X-Real-IP"), true},
+            {GN_LIT_INIT("Via"), false},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct gn_header h = {
+                .name = cases[i].name, .id = (uint16_t)gn_header_lookup(cases[i].name)};
+
+        cr_assert_eq(gn_forwarded_is_rival(&h), cases[i].want, "%zu", i);
+    }
+}
+
+Test(forwarded, looks_at_the_fields_it_was_told_of_alone)
+{
+    static const struct {
+        unsigned fields;
+        const char *want;
+        bool is_rfc7239;
+    } cases[] = {
+            {0, ":0 - :0 ", false},
+            {GN_FORWARDED_FOR, "1.1.1.1:0 - :0 ", false},
+            {GN_FORWARDED_REAL_IP, "2.2.2.2:0 - :0 ", false},
+            {GN_FORWARDED_FOR | GN_FORWARDED_REAL_IP, "1.1.1.1:0 - :0 ", false},
+            {GN_FORWARDED_PROTO, ":0 https :0 ", false},
+            {GN_FORWARDED_HOST, ":0 - x.example:0 ", false},
+            {GN_FORWARDED_PORT, ":0 - :99 ", false},
+            {GN_FORWARDED_PREFIX, ":0 - :0 /p", false},
+            {GN_FORWARDED_DEFAULT, "1.1.1.1:0 https :0 ", false},
+            {ALL, "3.3.3.3:0 http f.example:0 /p", true},
+            {GN_FORWARDED_RFC7239, "3.3.3.3:0 http f.example:0 ", true},
+    };
+    struct head_run run;
+
+    head_run_text(&run,
+            GN_LIT("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\n"
+                   "X-Real-IP: 2.2.2.2\r\nX-Forwarded-Proto: https\r\n"
+                   "X-Forwarded-Host: x.example\r\nX-Forwarded-Port: 99\r\n"
+                   "X-Forwarded-Prefix: /p\r\n"
+                   "Forwarded: for=3.3.3.3;proto=http;host=f.example\r\n\r\n"));
+    cr_assert_eq(run.result, GN_HTTP1_DONE);
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct gn_forwarded f;
+        char got[256];
+
+        gn_forwarded_resolve(&run.head, cases[i].fields, is_trusted, NULL, &f);
+        describe(&f, got);
+        cr_assert_str_eq(got, cases[i].want, "case %zu: %s", i, got);
+        cr_assert_eq(f.is_rfc7239, cases[i].is_rfc7239, "case %zu", i);
+    }
+    head_run_fini(&run);
 }
 
 Test(forwarded, parses_nodes)
