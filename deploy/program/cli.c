@@ -171,7 +171,8 @@ static const struct gn_option options[] = {
                 AT(modules)},
         {.name = "chdir",
                 .value = "DIR",
-                .help = "Work in this directory, and look for Python modules there first.",
+                .help = "Work in this directory: relative paths start there, those of other "
+                        "options too, and Python modules are looked for there first.",
                 .kind = GN_OPTION_TEXT,
                 AT(chdir)},
         {.name = "pythonpath",

@@ -243,6 +243,7 @@ void gn_config_fini(struct gn_config *config)
     gn_text_list_fini(&config->keyfiles);
     gn_trust_destroy(&config->forwarded);
     gn_words_free(config->owned_words, config->n_owned_words);
+    gn_words_free(config->owned_paths, config->n_owned_paths);
     gn_free(config->mounts);
     gn_free(config->pythonpath);
     gn_free(config->owned_texts);

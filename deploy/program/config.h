@@ -85,7 +85,9 @@ struct gn_config {
     struct gn_trust *forwarded; /* peers that may speak for clients */
     char **owned_words;         /* of GUSTNADO_CMD_ARGS */
     unsigned n_owned_words;
-    char *owned_texts; /* copies that were split */
+    char *owned_texts;  /* copies that were split */
+    char **owned_paths; /* made absolute (paths.h) */
+    unsigned n_owned_paths;
     char port_bind[32];
 };
 

@@ -8,6 +8,7 @@
 #include "deploy/program/banner.h"
 #include "deploy/program/cli.h"
 #include "deploy/program/config.h"
+#include "deploy/program/paths.h"
 #include "deploy/program/serve.h"
 #include "deploy/program/site.h"
 
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
     } else if (config.show_version) {
         gn_banner_version();
     } else {
+        gn_paths_anchor(&config);
         status = gn_serve(&config, argc, argv);
     }
     gn_config_fini(&config);

@@ -3,7 +3,9 @@
  * Start-up runs in one order and the end in the opposite one. Applications are
  * imported before the first address is opened, so that a client never waits
  * for an import and a signal never finds half a server: until the loop runs,
- * signals do what they do to any program.
+ * signals do what they do to any program. Modules do odd things to a process
+ * while they are imported, so what they could spoil is made or set afterwards:
+ * the loop's descriptors, handlers of signals, the permissions of sockets.
  */
 #include "deploy/program/serve.h"
 
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "deploy/program/banner.h"
@@ -50,6 +53,7 @@ struct program {
     struct gn_error_template *error_template; /* NULL: the built-in page */
     struct gn_http_server *server;
     struct watch watches[N_SIGNALS];
+    mode_t umask;         /* as we were started with */
     gn_deadline deadline; /* of the stop; 0 while serving */
 };
 
@@ -114,15 +118,23 @@ GN_LOOP_THREAD static void let_signals_end(struct program *p)
     }
 }
 
-static void prepare_process(const struct gn_config *config)
+static void ignore_signals(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    struct rlimit files;
 
-    gn_log_set_level(config->log_level);
     (void)sigemptyset(&ignore.sa_mask);
     (void)sigaction(SIGPIPE, &ignore, NULL);
     (void)sigaction(SIGUSR1, &ignore, NULL); /* before the log can be opened anew */
+}
+
+static void prepare_process(struct program *p)
+{
+    struct rlimit files;
+
+    gn_log_set_level(p->config->log_level);
+    ignore_signals();
+    p->umask = umask(0);
+    (void)umask(p->umask);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
@@ -200,7 +212,7 @@ static enum gn_err open_listeners(struct program *p, struct gn_error *err)
     const struct gn_listener_options options = {
             .backlog = (int)p->config->backlog,
             .reuse_port = p->config->reuse_port,
-            .unix_mode = -1,
+            .unix_mode = (int)(0666 & ~p->umask),
     };
 
     for (unsigned i = 0; i < p->config->binds.n; i++) {
@@ -310,23 +322,29 @@ static enum gn_exit end_early(struct program *p, enum gn_exit status, const stru
     return status;
 }
 
+static enum gn_exit load(struct program *p, int argc, char *const *argv, struct gn_error *err)
+{
+    if (read_addresses(p, err) != GN_OK) {
+        return GN_EXIT_USAGE;
+    }
+    if (read_certificates(p, err) != GN_OK || read_error_page(p, err) != GN_OK) {
+        return GN_EXIT_START;
+    }
+    return gn_site_load(&p->site, p->config, argc, argv, err);
+}
+
 static enum gn_exit run(struct program *p, int argc, char *const *argv)
 {
     struct gn_error err = {0};
-    enum gn_exit status;
+    struct gn_error loop_err = {0};
+    enum gn_exit status = load(p, argc, argv, &err);
 
-    if (gn_loop_create(&p->loop, &err) != GN_OK) {
-        gn_log_error("%s", err.message);
-        return GN_EXIT_START;
+    ignore_signals();
+    if (gn_loop_create(&p->loop, &loop_err) != GN_OK) {
+        gn_log_error("%s", status != GN_EXIT_OK ? err.message : loop_err.message);
+        leave(status != GN_EXIT_OK ? status : GN_EXIT_START);
     }
     gn_assert_loop_thread(p->loop);
-    if (read_addresses(p, &err) != GN_OK) {
-        status = GN_EXIT_USAGE;
-    } else if (read_certificates(p, &err) != GN_OK || read_error_page(p, &err) != GN_OK) {
-        status = GN_EXIT_START;
-    } else {
-        status = gn_site_load(&p->site, p->config, argc, argv, &err);
-    }
     if (status == GN_EXIT_OK) {
         serve_on_loop(p, &status);
     } else {
@@ -342,7 +360,7 @@ int gn_serve(const struct gn_config *config, int argc, char *const *argv)
     enum gn_exit status;
 
     p->config = config;
-    prepare_process(config);
+    prepare_process(p);
     status = run(p, argc, argv);
     gn_tls_ctx_unref(&p->tls);
     gn_error_template_destroy(&p->error_template);
