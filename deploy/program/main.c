@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "deploy/program/serve.h"
 #include "deploy/program/site.h"
 
+#define THREAD_STACK_BYTES ((size_t)8 << 20)
+
 /* Arenas of malloc beyond two cost memory per thread and gain nothing behind one GIL. */
 static void limit_arenas(void)
 {
@@ -20,6 +23,28 @@ static void limit_arenas(void)
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): main has not started a thread yet */
         (void)mallopt(M_ARENA_MAX, 2);
     }
+#endif
+}
+
+/*
+ * Threads get what `ulimit -s` says, or 2 MiB when it is unlimited. Python's
+ * bounds of recursion assume the usual 8 MiB: with less, deep recursion ends
+ * the process instead of raising RecursionError. Only what is touched costs.
+ */
+static void raise_thread_stacks(void)
+{
+#ifdef __GLIBC__
+    pthread_attr_t attr;
+    size_t size;
+
+    if (pthread_getattr_default_np(&attr) != 0) {
+        return;
+    }
+    if (pthread_attr_getstacksize(&attr, &size) == 0 && size < THREAD_STACK_BYTES &&
+            pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES) == 0) {
+        (void)pthread_setattr_default_np(&attr);
+    }
+    (void)pthread_attr_destroy(&attr);
 #endif
 }
 
@@ -54,6 +79,7 @@ int main(int argc, char **argv)
 
     fill_standard_descriptors();
     limit_arenas();
+    raise_thread_stacks();
     if (gn_config_read(&config, argc, argv, &err) != GN_OK) {
         (void)fprintf(stderr, "gustnado: %s\n", err.message);
         return GN_EXIT_USAGE;
