@@ -67,6 +67,14 @@ const char *gn_py_host_executable(const struct gn_py_host *host)
 
 static enum gn_err status_error(PyStatus status, struct gn_error *err)
 {
+    const char *home = getenv("PYTHONHOME");
+
+    if (home != NULL && home[0] != '\0') {
+        return gn_error_set(err, GN_ERR_PYTHON, 0,
+                "cannot start Python %s: $PYTHONHOME is \"%s\"; unset it, or make it the prefix of "
+                "this version of Python",
+                PY_VERSION, home);
+    }
     return gn_error_set(err, GN_ERR_PYTHON, 0, "cannot start Python %s: %s", PY_VERSION,
             status.err_msg != NULL ? status.err_msg : "it asked to exit");
 }
@@ -195,6 +203,36 @@ GN_NEEDS_GIL static void claim_process(void)
     Py_XDECREF(globals);
 }
 
+/*
+ * Python runs handlers of signals on its main thread, which serves. Whoever set
+ * one while it was imported should know; what faulthandler registers does work,
+ * and is not seen here.
+ */
+GN_NEEDS_GIL static void name_dead_handlers(void)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *names = NULL;
+    PyObject *result = NULL;
+
+    if (globals != NULL) {
+        result = PyRun_String("import signal\n"
+                              "names = ', '.join(getattr(n, 'name', str(n))\n"
+                              "    for n in sorted(signal.valid_signals())\n"
+                              "    if callable(signal.getsignal(n)))\n",
+                Py_file_input, globals, globals);
+        names = PyDict_GetItemString(globals, "names");
+    }
+    if (result == NULL || names == NULL) {
+        PyErr_Clear();
+    } else if (PyUnicode_GET_LENGTH(names) > 0) {
+        gn_log_warning("the application set handlers for %s: they do not run while this program "
+                       "serves, whose own stay in force",
+                PyUnicode_AsUTF8(names));
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(globals);
+}
+
 enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn_py_host **host_out,
         struct gn_error *err)
 {
@@ -231,6 +269,7 @@ void gn_py_host_release_gil(struct gn_py_host *host)
     GN_CHECK_OBJ(host, HOST_MAGIC);
     gn_assert(host->main_state == NULL);
     gn_assert_gil();
+    name_dead_handlers();
     host->main_state = gn_gil_release();
 }
 

@@ -56,7 +56,10 @@ const char *gn_py_host_venv(const struct gn_py_host *host);
 /** sys.executable, or "" when no interpreter of our version was found. */
 const char *gn_py_host_executable(const struct gn_py_host *host);
 
-/** Gives the GIL up: workers take over. Pairs with gn_py_host_take_gil. */
+/**
+ * Gives the GIL up: workers take over. Pairs with gn_py_host_take_gil. Signal
+ * handlers in Python do not run from here on, which the log says if there are any.
+ */
 void gn_py_host_release_gil(struct gn_py_host *host);
 /**
  * Takes the GIL back. Waits for whoever holds it; should that be longer than

@@ -119,6 +119,19 @@ Test(host, refuses_a_directory_that_is_none)
     cr_assert_null(host);
 }
 
+Test(host, names_the_variable_that_spoils_the_start)
+{
+    struct gn_py_host_options options = {.venv = ""};
+    struct gn_py_host *host = NULL;
+    struct gn_error err = {0};
+
+    (void)setenv("PYTHONHOME", "/no/such/python", 1);
+    cr_assert_eq(gn_py_host_start(&options, &host, &err), GN_ERR_PYTHON);
+    cr_assert_not_null(
+            strstr(err.message, "$PYTHONHOME is \"/no/such/python\""), "%s", err.message);
+    cr_assert_null(host);
+}
+
 Test(host, uses_the_packages_of_an_environment)
 {
     static const char *const argv[] = {"program"};
@@ -158,6 +171,31 @@ static void keep_lines(void *arg, enum gn_log_level level, struct gn_slice line)
     (void)arg;
     (void)level;
     cr_assert_eq(gn_buf_append(&logged, line), GN_OK);
+}
+
+Test(host, says_that_handlers_of_signals_do_not_run)
+{
+    static const char *const sources[2] = {"import signal\n"
+                                           "signal.signal(signal.SIGUSR2, signal.SIG_IGN)\n",
+            "import signal\n"
+            "for n in (signal.SIGUSR2, signal.SIGTERM, signal.SIGRTMIN + 3):\n"
+            "    signal.signal(n, lambda *_: None)\n"};
+    struct gn_py_host *host;
+
+    gn_buf_init(&logged, 65536);
+    gn_test_python_start(sources[0]);
+    gn_log_set_sink(keep_lines, NULL);
+    host = gn_test_python_host();
+    for (unsigned i = 0; i < 2; i++) {
+        gn_test_python_run(sources[i]);
+        gn_py_host_release_gil(host);
+        gn_py_host_take_gil(host, in_ms(5000));
+        cr_assert_eq(logged.len > 0, i == 1);
+    }
+    cr_assert_eq(gn_buf_append(&logged, gn_slice_of("", 1)), GN_OK);
+    cr_assert_not_null(strstr(logged.ptr, "SIGUSR2, SIGTERM, 37"), "%s", logged.ptr);
+    gn_test_python_stop();
+    gn_buf_fini(&logged);
 }
 
 /* Runs hooks that write to a pipe, stops, and returns what they wrote. */
