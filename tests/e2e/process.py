@@ -2,6 +2,7 @@
 """Runs the server program for a test and looks after what it leaves behind."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from rawhttp import Connection, eventually
 
 APPS = Path(__file__).resolve().parent.parent / "apps"
 SLOW = float(os.environ.get("GN_E2E_SLOW", "1"))  # sanitizers stretch every deadline
+IS_SANITIZED = SLOW > 1
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
                    "WARNING: ThreadSanitizer", "SUMMARY: UndefinedBehaviorSanitizer")
 
@@ -51,7 +53,7 @@ class Server:
     """A running program. Use as a context manager, or `stop()` it."""
 
     def __init__(self, *options, port=None, threads=8, chdir=APPS, env=None, bind=None,
-                 ready=True):
+                 ready=True, limit=None):
         self.port = port or free_port()
         self.address = bind or ("127.0.0.1", self.port)
         text = f"unix:{bind}" if bind else f"127.0.0.1:{self.port}"
@@ -62,7 +64,8 @@ class Server:
         env = dict(env) if env else None
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            env=environment(env), start_new_session=True)
+            env=environment(env), start_new_session=True,
+            preexec_fn=limit and (lambda: set_limit(*limit)))
         self.pid = self.process.pid
         if ready:
             self.wait_ready()
@@ -176,6 +179,11 @@ class Server:
             except ProcessLookupError:
                 pass
             self.process.wait()
+
+
+def set_limit(which, soft):
+    """In the child, before the program: a soft limit, the hard one as it is."""
+    resource.setrlimit(which, (soft, resource.getrlimit(which)[1]))
 
 
 def is_running(pid):

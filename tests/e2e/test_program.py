@@ -123,60 +123,7 @@ def test_venv_of_another_python(tmp_path):
     refused("--venv", tmp_path, "echo:application", says=["3.2"], code=None)
 
 
-# what the application finds
-
-
-@pytest.fixture(scope="module")
-def embedding(serve):
-    return serve("embedding:application", fds=False)  # multiprocessing keeps a helper
-
-
-def test_main_thread_imports_and_workers_serve(embedding):
-    facts = embedding.get("/facts").json()
-    assert facts["at_import"] == {"main_thread": True, "name": "embedding", "signal": True}
-    assert facts["is_main"] is False
-    assert facts["main"] == "__main__"
-
-
-def test_interpreter_looks_like_the_virtual_environments(embedding):
-    facts = embedding.get("/facts").json()
-    venv = os.environ["GN_E2E_VENV"]
-    assert facts["prefix"] == venv
-    assert facts["executable"].startswith(venv + "/bin/python")
-    assert facts["django"].startswith(venv)
-    assert facts["argv"] and facts["stdout"].lower() == facts["filesystem"].lower() == "utf-8"
-    assert facts["cwd"] == str(APPS)
-    assert facts["version"] == list(sys.version_info[:2])
-
-
-@pytest.mark.ours
-def test_venv_option_and_venv_beside_chdir(tmp_path):
-    venv = os.environ["GN_E2E_VENV"]
-    with Server("--venv", venv, "embedding:application", env={"VIRTUAL_ENV": None}) as server:
-        assert server.get("/facts").json()["prefix"] == venv
-    (tmp_path / "embedding.py").write_text((APPS / "embedding.py").read_text())
-    (tmp_path / ".venv").symlink_to(venv)
-    with Server("embedding:application", chdir=tmp_path, env={"VIRTUAL_ENV": None}) as server:
-        assert os.path.realpath(server.get("/facts").json()["prefix"]) == os.path.realpath(venv)
-
-
-def test_prints_reach_the_log_at_once(embedding):
-    embedding.get("/prints?id=p1")
-    for text in ("printed by a view: caf\u00e9 p1", "and to stderr p1",
-                 "embedding:INFO:logged by a view p1"):
-        assert embedding.logs(text), text
-
-
-def test_subprocess_fork_and_spawn(embedding):
-    assert embedding.get("/subprocess").json() == "42"
-    assert embedding.get("/fork").json() == 7
-    assert embedding.get("/spawn").json() == [1, 4, 9]
-    assert embedding.get("/thread").json() is True
-
-
-def test_threads_of_the_application_run_while_idle(embedding):
-    first = embedding.get("/ticks").json()
-    assert eventually(lambda: embedding.get("/ticks").json() > first + 5, 10, 0.2)
+# how applications are named and found
 
 
 @pytest.mark.parametrize("spelling", ["echo:application", "echo:app", "echo",
