@@ -47,12 +47,19 @@ void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call)
 {
     struct gn_pycall *head = atomic_load_explicit(&exec->ended, memory_order_relaxed);
 
-    /* Finding it empty must also mean that the loop is done with the post: hence acquire. */
     do {
+        if (head == NULL) {
+            atomic_store_explicit(&exec->ended_since, call->ended_at, memory_order_relaxed);
+        }
         call->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
-            &exec->ended, &head, call, memory_order_acq_rel, memory_order_relaxed));
-    if (head == NULL) {
+            &exec->ended, &head, call, memory_order_release, memory_order_relaxed));
+}
+
+void gn_pyexec_tell_loop(struct gn_pyexec *exec)
+{
+    if (atomic_load_explicit(&exec->ended, memory_order_relaxed) != NULL &&
+            !atomic_exchange_explicit(&exec->is_loop_told, true, memory_order_acq_rel)) {
         gn_loop_post(exec->loop, &exec->post);
     }
 }
@@ -105,6 +112,62 @@ void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywake *wake)
     for (unsigned i = 0; i < wake->n; i++) {
         (void)pthread_cond_signal(&wake->workers[i]->wake);
     }
+}
+
+/* ---- calls that come back -------------------------------------------------------- */
+
+GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call, enum gn_err why)
+{
+    call->state = GN_PYCALL_NEW;
+    exec->own.n_refused++;
+    call->ops->refused(call, why);
+}
+
+static struct gn_pycall *reversed(struct gn_pycall *newest)
+{
+    struct gn_pycall *oldest = NULL;
+
+    while (newest != NULL) {
+        struct gn_pycall *next = newest->next;
+
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+/* Hands back whatever has ended. */
+GN_LOOP_THREAD static void take_ended(struct gn_pyexec *exec)
+{
+    struct gn_pycall *call;
+
+    if (atomic_load_explicit(&exec->ended, memory_order_relaxed) == NULL) {
+        return;
+    }
+    call = reversed(atomic_exchange_explicit(&exec->ended, NULL, memory_order_acquire));
+    while (call != NULL) {
+        struct gn_pycall *next = call->next;
+
+        if (call->state == GN_PYCALL_LATE) {
+            refuse(exec, call, GN_ERR_TIMEOUT);
+        } else {
+            call->state = GN_PYCALL_NEW;
+            exec->own.n_completed++;
+            call->ops->done(call);
+        }
+        call = next;
+    }
+}
+
+static void on_told(struct gn_post *post)
+{
+    struct gn_pyexec *exec = GN_CONTAINER_OF(post, struct gn_pyexec, post);
+
+    gn_assert_loop_thread(exec->loop);
+    /* First: whoever returns a call from here on may have to tell again. */
+    atomic_store_explicit(&exec->is_loop_told, false, memory_order_release);
+    take_ended(exec);
 }
 
 /* ---- publishing ------------------------------------------------------------------ */
@@ -181,6 +244,7 @@ static void on_turn_end(struct gn_turn_hook *hook)
     struct gn_pyexec *exec = GN_CONTAINER_OF(hook, struct gn_pyexec, own.turn_end);
 
     gn_assert_loop_thread(exec->loop);
+    take_ended(exec); /* the loop is awake: nobody needs to wake it for these */
     if (exec->own.n_pending > 0) {
         publish(exec);
     }
@@ -228,19 +292,13 @@ static void on_check(struct gn_timer *timer)
     bool is_needed;
 
     gn_assert_loop_thread(exec->loop);
+    take_ended(exec);
     (void)pthread_mutex_lock(&exec->shared.lock);
     is_needed = check_locked(exec, &wake);
     gn_pyexec_unlock(exec, &wake);
     if (is_needed) {
         start_check(exec);
     }
-}
-
-GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call, enum gn_err why)
-{
-    call->state = GN_PYCALL_NEW;
-    exec->own.n_refused++;
-    call->ops->refused(call, why);
 }
 
 static void on_late(struct gn_timer *timer)
@@ -323,41 +381,6 @@ bool gn_pyexec_withdraw(struct gn_pyexec *exec, struct gn_pycall *call)
     return is_ours;
 }
 
-static struct gn_pycall *reversed(struct gn_pycall *newest)
-{
-    struct gn_pycall *oldest = NULL;
-
-    while (newest != NULL) {
-        struct gn_pycall *next = newest->next;
-
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    return oldest;
-}
-
-static void on_ended(struct gn_post *post)
-{
-    struct gn_pyexec *exec = GN_CONTAINER_OF(post, struct gn_pyexec, post);
-    struct gn_pycall *call =
-            reversed(atomic_exchange_explicit(&exec->ended, NULL, memory_order_acq_rel));
-
-    gn_assert_loop_thread(exec->loop);
-    while (call != NULL) {
-        struct gn_pycall *next = call->next;
-
-        if (call->state == GN_PYCALL_LATE) {
-            refuse(exec, call, GN_ERR_TIMEOUT);
-        } else {
-            call->state = GN_PYCALL_NEW;
-            exec->own.n_completed++;
-            call->ops->done(call);
-        }
-        call = next;
-    }
-}
-
 struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *exec_const)
 {
     /* Logically const: the lock is the only thing touched. */
@@ -437,7 +460,7 @@ struct gn_pyexec *gn_pyexec_create(struct gn_loop *loop, const struct gn_pyexec_
     exec->magic = GN_PYEXEC_MAGIC;
     exec->loop = loop;
     exec->options = *options;
-    exec->post.fn = on_ended;
+    exec->post.fn = on_told;
     gn_list_init(&exec->own.pending);
     gn_stall_init(&exec->own.stall);
     exec->own.turn_end.fn = on_turn_end;
@@ -496,8 +519,9 @@ enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
         detach(exec);
         return GN_ERR_TIMEOUT;
     }
-    while (atomic_load_explicit(&exec->ended, memory_order_relaxed) != NULL) {
-        gn_loop_run_once(exec->loop); /* the post that tells of the last calls */
+    while (atomic_load_explicit(&exec->ended, memory_order_relaxed) != NULL ||
+            atomic_load_explicit(&exec->is_loop_told, memory_order_relaxed)) {
+        gn_loop_run_once(exec->loop); /* the last calls, and the post that tells of them */
     }
     detach(exec);
     gn_pycrew_free_spare(exec);

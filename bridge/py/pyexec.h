@@ -14,8 +14,8 @@
  *     when the runner makes no progress because it is blocked outside Python;
  *     sampled wall against CPU time tells applications that mostly wait, and
  *     for those as many workers are woken as calls are queued.
- *  4. Completions are batched: a lock-free stack, and only the push that finds
- *     it empty wakes the loop.
+ *  4. Completions are batched: a lock-free stack, and the loop is woken for
+ *     several of them while more calls wait.
  *  5. The loop never takes the GIL; references it is done with are dropped by
  *     the next worker that holds it (gn_pyexec_drop_later).
  *  6. One worker owns a call from start to end.

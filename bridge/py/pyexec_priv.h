@@ -38,6 +38,7 @@ struct gn_pyworker {
     PyObject *context; /* entered, and empty at the start of each call */
     gn_deadline now;   /* its own reading of the clock; fresh before each call */
     gn_deadline yield; /* when it last let others have the GIL */
+    int64_t usual_ns;  /* how long its calls take, a moving average */
     unsigned n_unsampled;
     bool has_sample; /* `sample` is about the call that just ended */
     struct gn_pace_sample sample;
@@ -106,14 +107,18 @@ struct gn_pyexec {
     } shared;
 
     /* any thread, lock-free */
-    _Atomic(struct gn_pycall *) ended; /* newest first; only the push that finds it empty posts */
+    _Atomic(struct gn_pycall *) ended; /* newest first */
+    atomic_int_least64_t ended_since;  /* when the oldest of these was pushed */
+    atomic_bool is_loop_told;          /* the post is under way */
     _Atomic(struct gn_py_drop *) drops;
     struct gn_post post;
     atomic_bool is_forked; /* this process is a child that Python code forked */
 };
 
-/** Puts a call on the way back to the loop; it must not be touched after. */
+/** Leaves a call for the loop, which has yet to be told; it must not be touched after. */
 GN_ANY_THREAD void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call);
+/** Wakes the loop if it does not know yet that calls were returned. */
+GN_ANY_THREAD void gn_pyexec_tell_loop(struct gn_pyexec *exec);
 
 /* Workers chosen under the lock and woken behind it, so that they do not run into it. */
 #define GN_PYWAKE_MAX 16

@@ -2,6 +2,7 @@
 #include <Python.h>
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "bridge/py/pyexec.h"
 #include "server/base/log.h"
@@ -164,6 +165,50 @@ Test(pyexec, does_not_wake_a_worker_per_call)
     /* One, unless the machine is so busy that the worker seems to wait for something. */
     cr_assert_leq(stats.threads, 3);
     cr_assert_leq(stats.wakeups, 3);
+    end(N_CALLS);
+}
+
+static atomic_bool is_released;
+
+/* Waits, as a call of the application might, until somebody lets it go. */
+static void run_until_released(struct gn_pycall *base)
+{
+    struct timespec pause = {.tv_nsec = 100000};
+
+    (void)base;
+    Py_BEGIN_ALLOW_THREADS;
+    while (!atomic_load(&is_released)) {
+        (void)nanosleep(&pause, NULL);
+    }
+    Py_END_ALLOW_THREADS;
+}
+
+static void release_when_done(struct gn_pycall *base)
+{
+    done(base);
+    atomic_store(&is_released, true);
+}
+
+/* A worker may tell the loop of several calls together, not keep one for as long as another takes.
+ */
+Test(pyexec, hands_back_what_ended_before_a_call_that_takes_long, .timeout = 60)
+{
+    static const struct gn_pycall_ops slow = {
+            .run = run_until_released, .done = done, .refused = refused};
+    static const struct gn_pycall_ops before = {
+            .run = run, .done = release_when_done, .refused = refused};
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.max_threads = 1;
+    begin(options, "def nothing(): pass\n");
+    prepare(N_CALLS, "nothing");
+    calls[N_CALLS / 2 - 1].base.ops = &before;
+    calls[N_CALLS / 2].base.ops = &slow;
+    release();
+    gn_assert_loop_thread(loop);
+    submit(0, N_CALLS);
+    await_over(N_CALLS);
+    cr_assert_eq(calls[N_CALLS - 1].n_done, 1);
     end(N_CALLS);
 }
 
