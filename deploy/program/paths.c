@@ -23,15 +23,18 @@ static char *join(const char *folder, const char *separator, const char *path)
 /* Where relative paths start, or NULL when the working directory is gone. */
 static char *anchor_of(const struct gn_config *config)
 {
-    char here[PATH_MAX];
+    char *here = NULL;
+    char *anchor = NULL;
 
     if (config->chdir != NULL && config->chdir[0] == '/') {
         return join(config->chdir, "", "");
     }
-    if (getcwd(here, sizeof(here)) == NULL) {
-        return NULL;
+    here = gn_xalloc(PATH_MAX); /* too much for a frame */
+    if (getcwd(here, PATH_MAX) != NULL) {
+        anchor = config->chdir != NULL ? join(here, "/", config->chdir) : join(here, "", "");
     }
-    return config->chdir != NULL ? join(here, "/", config->chdir) : join(here, "", "");
+    gn_free(here);
+    return anchor;
 }
 
 static void own(struct gn_config *config, char *path, const char **field)
