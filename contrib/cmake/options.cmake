@@ -5,6 +5,8 @@ option(GN_WERROR "Treat warnings as errors" OFF)
 option(GN_HARDEN "Compiler and linker hardening; packagers often bring their own flags" OFF)
 option(GN_LTO "Link-time optimisation of the program and the libraries" OFF)
 option(GN_COVERAGE "Instrument for gcov" OFF)
+set(GN_STATIC_PYTHON OFF CACHE STRING "CPython's static library in the program: ON, OFF, or AUTO (where there is one)")
+set_property(CACHE GN_STATIC_PYTHON PROPERTY STRINGS OFF ON AUTO)
 set(GN_SANITIZE "" CACHE STRING "Sanitizers: empty, address, thread or fuzz")
 
 if(NOT CMAKE_BUILD_TYPE)
