@@ -80,6 +80,9 @@ GN_LOOP_THREAD static void call_recycle(struct gn_wsgi_call *call)
         gn_body_fini(&call->request.body);
         call->request.has_body = false;
     }
+    if (GN_UNLIKELY(call->loop.intake != NULL || call->request.upload.intake != NULL)) {
+        gn_wsgi_upload_drop(call);
+    }
     gn_wsgi_response_drop(&call->worker.response);
     call->loop.exchange = NULL;
     call->loop.next_free = container->loop_side.free_calls;
@@ -131,6 +134,9 @@ GN_LOOP_THREAD static void take_request(struct gn_wsgi_call *call, struct gn_exc
     call->loop.n_unreported = 0;
     atomic_store_explicit(&call->shared.is_gone, false, memory_order_relaxed);
     atomic_store_explicit(&call->shared.reads_exchange, true, memory_order_relaxed);
+    if (GN_UNLIKELY(ex->body_mode == GN_BODY_STREAM)) {
+        gn_wsgi_upload_begin(call);
+    }
 }
 
 void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_mount *mount,
@@ -362,6 +368,7 @@ static void on_done(struct gn_pycall *py)
 
     gn_assert_loop_thread(call->container->loop);
     gn_timeout_disarm(&call->loop.timeout);
+    gn_wsgi_upload_end(call, GN_ERR_CLOSED);
     if (call->worker.reader != NULL && !call->loop.pipe_is_closed) {
         call->loop.pipe = call->worker.reader; /* perhaps on_readable had no turn yet */
     }
@@ -430,6 +437,7 @@ void gn_wsgi_call_on_timeout(struct gn_timeout *timeout)
 
     gn_assert_loop_thread(container->loop);
     atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
+    gn_wsgi_upload_end(call, GN_ERR_CLOSED);
     if (gn_pyexec_withdraw(container->pyexec, &call->py)) {
         reply_unavailable(container, ex);
         call_recycle(call);
@@ -440,13 +448,14 @@ void gn_wsgi_call_on_timeout(struct gn_timeout *timeout)
     part_or_retry(call);
 }
 
-void gn_wsgi_call_cancel(struct gn_wsgi_call *call)
+void gn_wsgi_call_cancel(struct gn_wsgi_call *call, enum gn_err why)
 {
     struct gn_wsgi_container *container = call->container;
     struct gn_exchange *ex = call->loop.exchange;
 
     GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
     atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
+    gn_wsgi_upload_end(call, why);
     container->loop_side.stats.gone++;
     call->loop.parting_status = 0;
     if (gn_pyexec_withdraw(container->pyexec, &call->py)) {

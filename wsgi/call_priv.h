@@ -27,6 +27,7 @@
 #include "wsgi/container_priv.h"
 #include "wsgi/response_priv.h"
 #include "wsgi/start_response_priv.h"
+#include "wsgi/streamed_input_priv.h"
 
 #define GN_WSGI_CALL_MAGIC 0x57531ca1u
 
@@ -49,6 +50,7 @@ struct gn_wsgi_call {
         struct gn_slice outer_script_name;
         struct gn_body body; /* valid while has_body */
         bool has_body;
+        struct gn_wsgi_upload upload; /* its intake is NULL unless the body is streamed */
     } request;
 
     struct {                          /* loop thread only */
@@ -57,8 +59,10 @@ struct gn_wsgi_call {
         int parting_status;           /* 504, or 0 to abort */
         struct gn_pipe *pipe;         /* the reader's half, once we have seen it */
         bool pipe_is_closed;
-        bool is_paused;        /* the client is slow: wait for drained */
-        uint64_t n_unreported; /* bytes taken from the pipe and not yet said to be drained */
+        bool is_paused;           /* the client is slow: wait for drained */
+        uint64_t n_unreported;    /* bytes taken from the pipe and not yet said to be drained */
+        struct gn_intake *intake; /* of a streamed body, until its end */
+        bool intake_is_full;      /* on_wanted follows */
         struct gn_wsgi_call *next_free;
     } loop;
 
@@ -67,6 +71,7 @@ struct gn_wsgi_call {
         struct gn_wsgi_start start;
         struct gn_wsgi_response response;
         PyObject *input;
+        PyObject *streamed_input; /* in its place while the body is streamed */
         PyObject *client_disconnected;
         PyObject *environ;
         struct gn_wsgi_asked asked;
@@ -95,7 +100,7 @@ GN_LOOP_THREAD void gn_wsgi_call_start(struct gn_wsgi_container *container,
 /** The client can take more. */
 GN_LOOP_THREAD void gn_wsgi_call_drained(struct gn_wsgi_call *call);
 /** The exchange is cancelled: part from it. */
-GN_LOOP_THREAD void gn_wsgi_call_cancel(struct gn_wsgi_call *call);
+GN_LOOP_THREAD void gn_wsgi_call_cancel(struct gn_wsgi_call *call, enum gn_err why);
 /** Callbacks of the container's two timeout lists. */
 void gn_wsgi_call_on_timeout(struct gn_timeout *timeout);
 void gn_wsgi_call_on_retry(struct gn_timeout *timeout);
@@ -103,6 +108,21 @@ void gn_wsgi_call_on_retry(struct gn_timeout *timeout);
 void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner);
 /** Frees a pooled call; the GIL must be held. */
 GN_NEEDS_GIL void gn_wsgi_call_destroy(struct gn_wsgi_call **call);
+
+/* ---- a body that is read while it arrives: call_upload.c ----------------------- */
+
+/** The exchange streams its body to this call, which is about to be submitted. */
+GN_LOOP_THREAD void gn_wsgi_upload_begin(struct gn_wsgi_call *call);
+/** More has arrived, or its end. */
+GN_LOOP_THREAD void gn_wsgi_upload_more(struct gn_wsgi_call *call);
+/**
+ * No more will come; the exception that a reader gets is that of `why` as
+ * gn_handler_ops.cancel has it, GN_ERR_CLOSED standing for the call's own
+ * deadline. Nothing happens when all has come, or when nothing is streamed.
+ */
+GN_LOOP_THREAD void gn_wsgi_upload_end(struct gn_wsgi_call *call, enum gn_err why);
+/** The same, and the worker's half goes too if no worker has taken it. */
+GN_LOOP_THREAD void gn_wsgi_upload_drop(struct gn_wsgi_call *call);
 
 /* ---- the worker's side: call_run.c -------------------------------------------- */
 

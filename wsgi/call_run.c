@@ -121,6 +121,7 @@ void gn_wsgi_run_fini(struct gn_wsgi_call *call)
     gn_wsgi_start_fini(&call->worker.start);
     gn_wsgi_response_fini(&call->worker.response);
     Py_CLEAR(call->worker.input);
+    Py_CLEAR(call->worker.streamed_input);
     Py_CLEAR(call->worker.client_disconnected);
 }
 
@@ -142,6 +143,11 @@ GN_NEEDS_GIL static enum gn_err make_objects(struct gn_wsgi_call *call)
         return GN_ERR_PYTHON;
     }
     gn_wsgi_input_start(call->worker.input, call->request.has_body ? &call->request.body : NULL);
+    if (GN_UNLIKELY(call->request.upload.intake != NULL)) {
+        call->worker.streamed_input = gn_wsgi_streamed_input_new(
+                container->python.streamed_input_type, &call->request.upload);
+        return call->worker.streamed_input != NULL ? GN_OK : GN_ERR_PYTHON;
+    }
     return GN_OK;
 }
 
@@ -157,6 +163,10 @@ GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call)
     GN_TRY(make_objects(call));
     call->request.has_body = false; /* the input object has it now */
     request.input = call->worker.input;
+    if (GN_UNLIKELY(call->worker.streamed_input != NULL)) {
+        request.input = call->worker.streamed_input;
+        request.body_bytes = call->request.upload.length;
+    }
     request.early_hints = call->worker.start.early_hints;
     request.client_disconnected = call->worker.client_disconnected;
     call->worker.environ = gn_wsgi_environ_make(
@@ -205,6 +215,10 @@ GN_NEEDS_GIL static void finish(struct gn_wsgi_call *call)
             Py_CLEAR(call->worker.input);
         }
     }
+    if (call->worker.streamed_input != NULL) {
+        gn_wsgi_streamed_input_finish(call->worker.streamed_input);
+        Py_CLEAR(call->worker.streamed_input);
+    }
     gn_wsgi_errors_flush(call->container->python.errors);
     Py_CLEAR(call->worker.asked.method);
     Py_CLEAR(call->worker.asked.uri);
@@ -241,11 +255,18 @@ GN_NEEDS_GIL GN_COLD static void log_exception(struct gn_wsgi_call *call, const 
     gn_buf_fini(&heading);
 }
 
+/** Whether the exception is, or comes of, the one our own write() or wsgi.input raised. */
+static bool says_gone(const struct gn_wsgi_call *call)
+{
+    return PyErr_ExceptionMatches(
+            call->worker.streamed_input != NULL ? PyExc_OSError : PyExc_BrokenPipeError);
+}
+
 /** The application failed while the client still listened, or did it? */
 GN_NEEDS_GIL static enum gn_wsgi_outcome failed(struct gn_wsgi_call *call)
 {
-    if (gn_wsgi_call_is_gone(call) && PyErr_ExceptionMatches(PyExc_BrokenPipeError)) {
-        PyErr_Clear(); /* our own write() said so */
+    if (gn_wsgi_call_is_gone(call) && says_gone(call)) {
+        PyErr_Clear();
         return GN_WSGI_DROPPED;
     }
     log_exception(call, "exception in the WSGI application");

@@ -75,6 +75,37 @@ GN_LOOP_THREAD static void refuse_trace(struct gn_exchange *ex)
     gn_exchange_reply_error_with(ex, 405, GN_LIT(""), headers, GN_ARRAY_LEN(headers));
 }
 
+/** Whether the body shall be collected depends on the mount, so that is looked up here too. */
+static void on_begin(struct gn_handler *handler, struct gn_exchange *ex)
+{
+    struct gn_wsgi_container *c = container_of(handler);
+    const struct gn_http1_head *head = ex->head;
+    bool has_content = head->framing == GN_FRAMING_CHUNKED ||
+            (head->framing == GN_FRAMING_LENGTH && head->content_length > 0);
+    const struct gn_wsgi_mount *mount;
+    struct gn_slice path = ex->path_info;
+
+    gn_assert_loop_thread(c->loop);
+    if (GN_LIKELY(!c->streams_uploads || !has_content)) {
+        return;
+    }
+    if (decode(ex, &path) != GN_OK) {
+        return; /* serve says so */
+    }
+    mount = find_mount(c, path);
+    if (mount != NULL && mount->streams_uploads) {
+        ex->body_mode = GN_BODY_STREAM;
+    }
+}
+
+static void on_body(struct gn_handler *handler, struct gn_exchange *ex)
+{
+    gn_assert_loop_thread(container_of(handler)->loop);
+    if (ex->handler_data != NULL) {
+        gn_wsgi_upload_more(ex->handler_data);
+    }
+}
+
 static void on_serve(struct gn_handler *handler, struct gn_exchange *ex)
 {
     struct gn_wsgi_container *c = container_of(handler);
@@ -113,14 +144,15 @@ static void on_drained(struct gn_handler *handler, struct gn_exchange *ex)
 static void on_cancel(struct gn_handler *handler, struct gn_exchange *ex, enum gn_err why)
 {
     gn_assert_loop_thread(container_of(handler)->loop);
-    (void)why;
     if (ex->handler_data != NULL) {
-        gn_wsgi_call_cancel(ex->handler_data);
+        gn_wsgi_call_cancel(ex->handler_data, why);
     }
 }
 
 static const struct gn_handler_ops container_ops = {
         .name = "wsgi",
+        .begin = on_begin,
+        .body = on_body,
         .serve = on_serve,
         .drained = on_drained,
         .cancel = on_cancel,
@@ -162,6 +194,7 @@ GN_NEEDS_GIL static enum gn_err make_python(struct gn_wsgi_container *c)
 {
     c->python.bound_type = gn_wsgi_bound_type_create();
     c->python.input_type = gn_wsgi_input_type_create();
+    c->python.streamed_input_type = gn_wsgi_streamed_input_type_create();
     c->python.errors_type = gn_wsgi_errors_type_create();
     c->python.file_wrapper_type = gn_wsgi_file_wrapper_type_create();
     c->python.close_name = PyUnicode_InternFromString("close");
@@ -196,6 +229,8 @@ GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
     }
     mount->prefix = gn_slice_of(gn_xstrndup(prefix.ptr, prefix.len), prefix.len);
     mount->application = Py_NewRef(options->application);
+    mount->streams_uploads = options->streams_uploads;
+    c->streams_uploads = c->streams_uploads || options->streams_uploads;
     c->n_mounts++;
     if (gn_wsgi_template_init(&mount->environ, &c->python.environ, prefix, facts) != GN_OK) {
         return python_failed(err);
@@ -279,6 +314,7 @@ GN_NEEDS_GIL static void drop_python(struct gn_wsgi_container *c)
     Py_CLEAR(c->python.close_name);
     Py_CLEAR(c->python.bound_type);
     Py_CLEAR(c->python.input_type);
+    Py_CLEAR(c->python.streamed_input_type);
     Py_CLEAR(c->python.errors_type);
     Py_CLEAR(c->python.file_wrapper_type);
 }

@@ -32,6 +32,8 @@ struct gn_wsgi_mount_options {
     struct gn_slice prefix; /* "" or "/" for the root, else "/name…"; a final '/' is ignored */
     void *application;      /* a PyObject as of gn_py_import; the container takes a reference
                                of its own */
+    bool streams_uploads;   /* it is called at the head, and reads the body while it arrives; a
+                               slow client then occupies a worker */
 };
 
 struct gn_wsgi_container_options {

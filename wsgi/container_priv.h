@@ -20,6 +20,7 @@ struct gn_wsgi_call;
 struct gn_wsgi_mount {
     struct gn_slice prefix; /* heap; "" or "/name" without a final '/' */
     PyObject *application;
+    bool streams_uploads;
     struct gn_wsgi_template environ;
 };
 
@@ -30,6 +31,7 @@ struct gn_wsgi_container {
     struct gn_pyexec *pyexec;
     struct gn_wsgi_mount *mounts; /* longest prefix first; constant once created */
     unsigned n_mounts;
+    bool streams_uploads; /* at least one mount does */
 
     struct {                             /* loop thread only */
         struct gn_timeout_list timeouts; /* calls that have not begun to answer */
@@ -42,6 +44,7 @@ struct gn_wsgi_container {
     struct { /* under the GIL */
         PyTypeObject *bound_type;
         PyTypeObject *input_type;
+        PyTypeObject *streamed_input_type;
         PyTypeObject *errors_type;
         PyTypeObject *file_wrapper_type;
         PyObject *errors;

@@ -388,7 +388,8 @@ GN_NEEDS_GIL static enum gn_err put_body_facts(
     char digits[24];
     int n;
 
-    if (request->exchange->head->framing == GN_FRAMING_NONE) {
+    if (request->exchange->head->framing == GN_FRAMING_NONE ||
+            request->body_bytes == GN_LENGTH_UNKNOWN) {
         return GN_OK;
     }
     n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)request->body_bytes);

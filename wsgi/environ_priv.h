@@ -57,7 +57,7 @@ struct gn_wsgi_environ_facts {
 /** What the exchange alone does not say. Objects are borrowed; slices are decoded. */
 struct gn_wsgi_environ_request {
     const struct gn_exchange *exchange;
-    uint64_t body_bytes;
+    uint64_t body_bytes; /* or GN_LENGTH_UNKNOWN: chunks that are still arriving */
     struct gn_slice path_info;
     struct gn_slice outer_script_name; /* what routers before the container consumed; mostly "" */
     PyObject *input;

@@ -147,8 +147,8 @@ static PyObject *take_bytes(struct input *in, uint64_t size)
     return bytes;
 }
 
-/** An optional size argument: absent, None and negative mean "everything". */
-static int size_arg(PyObject *const *args, Py_ssize_t n_args, const char *name, uint64_t *size_out)
+int gn_wsgi_input_size_arg(
+        PyObject *const *args, Py_ssize_t n_args, const char *name, uint64_t *size_out)
 {
     Py_ssize_t size;
 
@@ -175,7 +175,7 @@ static PyObject *input_read(PyObject *self, PyObject *const *args, Py_ssize_t n_
     struct input *in = as_input(self);
     uint64_t size;
 
-    if (size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
+    if (gn_wsgi_input_size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
         return NULL;
     }
     return take_bytes(in, GN_MIN(size, bytes_left(in)));
@@ -278,7 +278,7 @@ static PyObject *input_readline(PyObject *self, PyObject *const *args, Py_ssize_
     struct input *in = as_input(self);
     uint64_t size;
 
-    if (size_arg(args, n_args, "readline", &size) != 0 || check_open(in) != 0) {
+    if (gn_wsgi_input_size_arg(args, n_args, "readline", &size) != 0 || check_open(in) != 0) {
         return NULL;
     }
     return take_line(in, size);
@@ -291,7 +291,7 @@ static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize
     uint64_t total = 0;
     PyObject *lines;
 
-    if (size_arg(args, n_args, "readlines", &hint) != 0 || check_open(in) != 0) {
+    if (gn_wsgi_input_size_arg(args, n_args, "readlines", &hint) != 0 || check_open(in) != 0) {
         return NULL;
     }
     if (hint == 0) {

@@ -164,6 +164,14 @@ static const struct gn_option options[] = {
                 .help = "Serve a WSGI application below a prefix. May be repeated.",
                 .kind = GN_OPTION_LIST,
                 AT(mount_texts)},
+        {.name = "request-buffering",
+                .value = "[/PREFIX=]on|off",
+                .help = "Off: an application is called at once and reads wsgi.input while the body "
+                        "arrives; a slow client then occupies a worker, and --timeout counts the "
+                        "upload. For all applications, or for the one at /PREFIX. May be repeated. "
+                        "[on]",
+                .kind = GN_OPTION_LIST,
+                AT(buffering_texts)},
         {.name = "module",
                 .value = "FILE.so",
                 .help = "Load native handlers; their routes go before WSGI. May be repeated.",

@@ -15,7 +15,16 @@
 static void add_mount(struct gn_config *config, struct gn_slice prefix, struct gn_slice name)
 {
     config->mounts = gn_xrealloc(config->mounts, (config->n_mounts + 1) * sizeof(*config->mounts));
-    config->mounts[config->n_mounts++] = (struct gn_mount){.prefix = prefix, .name = name};
+    config->mounts[config->n_mounts++] =
+            (struct gn_mount){.prefix = prefix, .name = name, .buffers_requests = true};
+}
+
+static struct gn_slice trim_prefix(struct gn_slice prefix)
+{
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/') {
+        prefix.len--;
+    }
+    return prefix;
 }
 
 static enum gn_err read_mount(struct gn_config *config, const char *text, struct gn_error *err)
@@ -29,9 +38,7 @@ static enum gn_err read_mount(struct gn_config *config, const char *text, struct
                 "--mount %s: expected /PREFIX=MODULE:CALLABLE, like /shop=shop.wsgi:application",
                 text);
     }
-    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/') {
-        prefix.len--;
-    }
+    prefix = trim_prefix(prefix);
     for (unsigned i = 0; i < config->n_mounts; i++) {
         if (gn_slice_eq(config->mounts[i].prefix, prefix)) {
             return gn_error_set(err, GN_ERR_INVALID, 0,
@@ -60,6 +67,52 @@ static enum gn_err read_mounts(struct gn_config *config, struct gn_error *err)
         return gn_error_set(err, GN_ERR_INVALID, 0,
                 "no application to serve; name one as MODULE:CALLABLE, or give --mount or "
                 "--module");
+    }
+    return GN_OK;
+}
+
+/* "on" and "off" are for every mount, "/PREFIX=on" is for one. */
+static enum gn_err set_buffering(struct gn_config *config, const char *text, struct gn_error *err)
+{
+    const bool is_for_one = text[0] == '/';
+    struct gn_slice rest = gn_slice_str(text);
+    struct gn_slice prefix = {0};
+    bool is_found = !is_for_one;
+    bool is_on;
+
+    if (is_for_one) {
+        (void)gn_slice_split(&rest, '=', &prefix);
+        prefix = trim_prefix(prefix);
+    }
+    is_on = gn_slice_eq(rest, GN_LIT("on"));
+    if (!is_on && !gn_slice_eq(rest, GN_LIT("off"))) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "--request-buffering %s: expected on, off, or one of them behind a mount's "
+                "prefix, like /files=off",
+                text);
+    }
+    for (unsigned i = 0; i < config->n_mounts; i++) {
+        if (!is_for_one || gn_slice_eq(config->mounts[i].prefix, prefix)) {
+            config->mounts[i].buffers_requests = is_on;
+            is_found = true;
+        }
+    }
+    return is_found ? GN_OK
+                    : gn_error_set(err, GN_ERR_INVALID, 0,
+                              "--request-buffering %s: no application is mounted there", text);
+}
+
+/* What names a mount goes before what is for all, wherever it stands. */
+static enum gn_err read_buffering(struct gn_config *config, struct gn_error *err)
+{
+    for (int is_for_one = 0; is_for_one <= 1; is_for_one++) {
+        for (unsigned i = 0; i < config->buffering_texts.n; i++) {
+            const char *text = config->buffering_texts.items[i];
+
+            if ((text[0] == '/') == (is_for_one == 1)) {
+                GN_TRY(set_buffering(config, text, err));
+            }
+        }
     }
     return GN_OK;
 }
@@ -209,6 +262,7 @@ static enum gn_err read_all(
         return GN_OK;
     }
     GN_TRY(read_mounts(config, err));
+    GN_TRY(read_buffering(config, err));
     GN_TRY(read_env(config, err));
     GN_TRY(read_binds(config, err));
     GN_TRY(read_proxies(config, err));
@@ -235,6 +289,7 @@ void gn_config_fini(struct gn_config *config)
 {
     gn_text_list_fini(&config->positional);
     gn_text_list_fini(&config->mount_texts);
+    gn_text_list_fini(&config->buffering_texts);
     gn_text_list_fini(&config->modules);
     gn_text_list_fini(&config->pythonpath_texts);
     gn_text_list_fini(&config->env);

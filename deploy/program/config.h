@@ -28,6 +28,7 @@ struct gn_thread_range {
 struct gn_mount {
     struct gn_slice prefix; /* "" for the root */
     struct gn_slice name;   /* MODULE:CALLABLE */
+    bool buffers_requests;  /* bodies are collected before it is called */
 };
 
 struct gn_config {
@@ -38,6 +39,7 @@ struct gn_config {
     /* applications */
     struct gn_text_list positional; /* at most one MODULE:CALLABLE */
     struct gn_text_list mount_texts;
+    struct gn_text_list buffering_texts;
     struct gn_text_list modules; /* FILE.so */
     struct gn_text_list pythonpath_texts;
     struct gn_text_list env;

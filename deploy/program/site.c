@@ -122,8 +122,9 @@ GN_LOOP_THREAD static enum gn_err start_container(struct gn_site *site,
     python.queue_ms = config->queue_timeout_ms;
     site->pyexec = gn_pyexec_create(loop, &python);
     for (unsigned i = 0; i < config->n_mounts; i++) {
-        mounts[i] = (struct gn_wsgi_mount_options){
-                .prefix = config->mounts[i].prefix, .application = site->applications[i]};
+        mounts[i] = (struct gn_wsgi_mount_options){.prefix = config->mounts[i].prefix,
+                .application = site->applications[i],
+                .streams_uploads = !config->mounts[i].buffers_requests};
     }
     rc = gn_wsgi_container_create(
             &(struct gn_wsgi_container_options){

@@ -74,6 +74,9 @@ static void make_container(const struct served_setup *setup)
         mounts[i] = (struct gn_wsgi_mount_options){
                 .prefix = gn_slice_str(names[2 * i]),
                 .application = PyDict_GetItemString(served.globals, names[2 * i + 1]),
+                .streams_uploads = setup->streams_uploads ||
+                        (setup->streams_only != NULL &&
+                                strcmp(names[2 * i], setup->streams_only) == 0),
         };
         options.n_mounts++;
     }

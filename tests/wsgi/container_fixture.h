@@ -32,6 +32,8 @@ extern struct served served;
 struct served_setup {
     const char *code; /* defines `app`, or others by name; TEXT, notes and gate are there */
     const char *const *mounts; /* pairs of prefix and name, NULL behind; NULL: app at the root */
+    bool streams_uploads;      /* of every mount */
+    const char *streams_only;  /* of the mount at this prefix; NULL: none */
     int64_t timeout_ms;
     struct gn_pyexec_options pyexec;
     struct gn_http_limits limits;

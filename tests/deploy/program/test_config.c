@@ -61,6 +61,20 @@ Test(config, reads_mounts)
     gn_config_fini(&config);
 }
 
+Test(config, reads_request_buffering)
+{
+    cr_assert_eq(READ("root:app", "--mount", "/a=a:b", "--mount=/c=c:d"), GN_OK);
+    cr_assert(config.mounts[0].buffers_requests && config.mounts[1].buffers_requests);
+    gn_config_fini(&config);
+    cr_assert_eq(READ("root:app", "--mount", "/a=a:b", "--mount=/c=c:d", "--request-buffering",
+                         "/a/=on", "--request-buffering=off", "--request-buffering=/=on"),
+            GN_OK, "%s", err.message);
+    cr_assert(config.mounts[0].buffers_requests);
+    cr_assert(config.mounts[1].buffers_requests);
+    cr_assert_not(config.mounts[2].buffers_requests);
+    gn_config_fini(&config);
+}
+
 Test(config, reads_threads)
 {
     static const struct {
@@ -120,6 +134,9 @@ Test(config, refuses_what_makes_no_sense)
             {{"app", "--ca-certs", "f"}, "--ca-certs needs --certfile"},
             {{"app", "--cert-reqs", "2"}, "--cert-reqs needs --certfile"},
             {{"app", "--cert-reqs", "3"}, "--cert-reqs 3: expected none, optional or required"},
+            {{"app", "--request-buffering", "no"}, "no: expected on, off"},
+            {{"app", "--request-buffering", "/"}, "/: expected on, off"},
+            {{"app", "--request-buffering", "/x=off"}, "/x=off: no application is mounted there"},
             {{"app", "--keepalive", "3"}, "did you mean --keep-alive?"},
     };
 
