@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "bridge/py/pyexec.h"
+#include "deploy/program/proxies.h"
 #include "server/proto/forwarded.h"
 
 #define MAX_THREADS 1024
@@ -88,64 +89,6 @@ static void show_cert_reqs(const void *from, struct gn_buf *text)
     const enum gn_tls_client_certs *asks = from;
 
     (void)!gn_buf_append(text, gn_slice_str(cert_reqs_names[*asks]));
-}
-
-static const struct {
-    struct gn_slice name;
-    unsigned bit;
-} forwarded_names[] = {
-        {GN_LIT_INIT("x-forwarded-for"), GN_FORWARDED_FOR},
-        {GN_LIT_INIT("x-real-ip"), GN_FORWARDED_REAL_IP},
-        {GN_LIT_INIT("x-forwarded-proto"), GN_FORWARDED_PROTO},
-        {GN_LIT_INIT("x-forwarded-host"), GN_FORWARDED_HOST},
-        {GN_LIT_INIT("x-forwarded-port"), GN_FORWARDED_PORT},
-        {GN_LIT_INIT("x-forwarded-prefix"), GN_FORWARDED_PREFIX},
-        {GN_LIT_INIT("forwarded"), GN_FORWARDED_RFC7239},
-        {GN_LIT_INIT("none"), 0},
-};
-
-static bool find_forwarded(struct gn_slice name, unsigned *bits)
-{
-    for (unsigned i = 0; i < GN_ARRAY_LEN(forwarded_names); i++) {
-        if (gn_slice_eq_nocase(name, forwarded_names[i].name)) {
-            *bits |= forwarded_names[i].bit;
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum gn_err parse_forwarded(void *into, struct gn_slice text, struct gn_error *err)
-{
-    unsigned bits = 0;
-    struct gn_slice word;
-
-    while (gn_slice_split(&text, ',', &word)) {
-        word = gn_slice_trim_ows(word);
-        if (!find_forwarded(word, &bits)) {
-            return gn_error_set(err, GN_ERR_INVALID, 0,
-                    "'" GN_SLICE_FMT "' is not one of x-forwarded-for, x-real-ip, "
-                    "x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix, "
-                    "forwarded, none",
-                    GN_SLICE_ARG(word));
-        }
-    }
-    *(unsigned *)into = bits;
-    return GN_OK;
-}
-
-static void show_forwarded(const void *from, struct gn_buf *text)
-{
-    unsigned bits = *(const unsigned *)from;
-    const char *comma = "";
-
-    for (unsigned i = 0; i < GN_ARRAY_LEN(forwarded_names); i++) {
-        if ((bits & forwarded_names[i].bit) != 0) {
-            (void)!gn_buf_printf(
-                    text, "%s" GN_SLICE_FMT, comma, GN_SLICE_ARG(forwarded_names[i].name));
-            comma = ",";
-        }
-    }
 }
 
 /* ---- the table ---------------------------------------------------------------------- */
@@ -237,9 +180,23 @@ static const struct gn_option options[] = {
                         "x-forwarded-prefix, forwarded (which goes before the others), none. Name "
                         "none that a proxy of yours passes on as clients send it.",
                 .kind = GN_OPTION_CUSTOM,
-                .parse = parse_forwarded,
-                .show = show_forwarded,
+                .parse = gn_proxies_parse_forwarded,
+                .show = gn_proxies_show_forwarded,
                 AT(forwarded_fields)},
+        {.name = "proxy-protocol",
+                .value = "off|v1|v2|auto",
+                .help = "Connections begin with a PROXY header of HAProxy's, which names the "
+                        "client; with TLS before the handshake.",
+                .kind = GN_OPTION_CUSTOM,
+                .parse = gn_proxies_parse_protocol,
+                .show = gn_proxies_show_protocol,
+                AT(proxy_protocol)},
+        {.name = "proxy-allow-from",
+                .value = "LIST",
+                .help = "Peers whose connections have to begin with one; others are plain clients. "
+                        "[127.0.0.1,::1]",
+                .kind = GN_OPTION_TEXT,
+                AT(proxy_allow)},
 
         {.group = "TLS",
                 .name = "certfile",
@@ -310,7 +267,8 @@ static const struct gn_option options[] = {
                 MS(0),
                 LIMIT(idle_ms)},
         {.name = "handshake-timeout",
-                .help = "For a TLS handshake; then the connection is closed.",
+                .help = "For a PROXY header, and for a TLS handshake; then the connection is "
+                        "closed.",
                 MS(1),
                 LIMIT(handshake_ms)},
         {.name = "header-timeout",
@@ -386,6 +344,12 @@ static const struct gn_option options[] = {
                 .help = "Open connections. 0: as many as descriptors allow.",
                 COUNT(0, 10000000),
                 LIMIT(connections)},
+        {.name = "max-connections-per-ip",
+                .help = "Open connections of one client address (IPv6: of its first 64 bits); "
+                        "beyond: 503. Peers of --forwarded-allow-ips and Unix sockets do not "
+                        "count. 0: no limit.",
+                COUNT(0, 10000000),
+                LIMIT(connections_per_client)},
         {.name = "handshake-rate",
                 .help = "TLS handshakes begun per second; beyond, they wait. 0: no limit.",
                 COUNT(0, 1000000),
@@ -457,6 +421,7 @@ struct gn_config gn_cli_defaults(void)
             .timeout_ms = 30000,
             .graceful_ms = 30000,
             .forwarded_fields = GN_FORWARDED_DEFAULT,
+            .proxy_allow = "127.0.0.1,::1",
             .limits = gn_http_limits_default(),
             .log_level = GN_LOG_INFO,
     };

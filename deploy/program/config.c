@@ -185,10 +185,20 @@ static enum gn_err read_binds(struct gn_config *config, struct gn_error *err)
     return GN_OK;
 }
 
+static enum gn_err read_trust(
+        const char *from, const char *list, struct gn_trust **trust_out, struct gn_error *err)
+{
+    struct gn_error why = {0};
+
+    if (gn_trust_create(gn_slice_str(list), trust_out, &why) != GN_OK) {
+        return gn_error_set(err, GN_ERR_INVALID, 0, "%s: %s", from, why.message);
+    }
+    return GN_OK;
+}
+
 static enum gn_err read_proxies(struct gn_config *config, struct gn_error *err)
 {
     const char *from = "--forwarded-allow-ips";
-    struct gn_error why = {0};
 
     if (config->forwarded_allow == NULL) {
         from = "$FORWARDED_ALLOW_IPS";
@@ -197,10 +207,8 @@ static enum gn_err read_proxies(struct gn_config *config, struct gn_error *err)
     if (config->forwarded_allow == NULL) {
         config->forwarded_allow = "127.0.0.1,::1";
     }
-    if (gn_trust_create(gn_slice_str(config->forwarded_allow), &config->forwarded, &why) != GN_OK) {
-        return gn_error_set(err, GN_ERR_INVALID, 0, "%s: %s", from, why.message);
-    }
-    return GN_OK;
+    GN_TRY(read_trust(from, config->forwarded_allow, &config->forwarded, err));
+    return read_trust("--proxy-allow-from", config->proxy_allow, &config->proxy_from, err);
 }
 
 static enum gn_err check_limits(const struct gn_config *config, struct gn_error *err)
@@ -297,6 +305,7 @@ void gn_config_fini(struct gn_config *config)
     gn_text_list_fini(&config->certfiles);
     gn_text_list_fini(&config->keyfiles);
     gn_trust_destroy(&config->forwarded);
+    gn_trust_destroy(&config->proxy_from);
     gn_words_free(config->owned_words, config->n_owned_words);
     gn_words_free(config->owned_paths, config->n_owned_paths);
     gn_free(config->mounts);

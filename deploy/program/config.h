@@ -15,6 +15,7 @@
 #include "deploy/program/options.h"
 #include "server/base/err.h"
 #include "server/base/log.h"
+#include "server/http/http_server.h"
 #include "server/http/limits.h"
 #include "server/net/tls_ctx.h"
 #include "server/net/trust.h"
@@ -54,6 +55,8 @@ struct gn_config {
     /* proxies in front of us */
     const char *forwarded_allow; /* gn_trust_create's spelling */
     unsigned forwarded_fields;   /* bits of enum gn_forwarded_field */
+    enum gn_proxy_protocol proxy_protocol;
+    const char *proxy_allow; /* gn_trust_create's spelling */
 
     /* TLS */
     struct gn_text_list certfiles;
@@ -84,8 +87,9 @@ struct gn_config {
     unsigned n_mounts;
     const char **pythonpath;
     unsigned n_pythonpath;
-    struct gn_trust *forwarded; /* peers that may speak for clients */
-    char **owned_words;         /* of GUSTNADO_CMD_ARGS */
+    struct gn_trust *forwarded;  /* peers that may speak for clients */
+    struct gn_trust *proxy_from; /* peers whose connections begin with a PROXY header */
+    char **owned_words;          /* of GUSTNADO_CMD_ARGS */
     unsigned n_owned_words;
     char *owned_texts;  /* copies that were split */
     char **owned_paths; /* made absolute (paths.h) */

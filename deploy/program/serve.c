@@ -249,6 +249,8 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
                             {
                                     .forwarded = p->config->forwarded,
                                     .forwarded_fields = p->config->forwarded_fields,
+                                    .protocol = p->config->proxy_protocol,
+                                    .protocol_from = p->config->proxy_from,
                             },
                     .handler = gn_site_handler(&p->site),
                     .access_log = p->access_log,

@@ -281,7 +281,7 @@ void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers
     p->is_upgraded = true;
     gn_timeout_disarm(&c->read_time);
     gn_timeout_disarm(&c->write_time);
-    gn_http_server_count_upgraded(p->server, c->stream);
+    gn_http_server_count_upgraded(p->server, c->stream, &c->origin);
     fn(arg, &c->stream, gn_input_peek(&c->in), gn_http1_conn_queue(c));
     gn_input_clear(&c->in, &c->server->blocks);
     gn_bufq_clear(&c->out);

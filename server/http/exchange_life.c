@@ -54,6 +54,17 @@ void gn_exchange_pool_fini(struct gn_http_server *server)
     server->n_free_exchanges = 0;
 }
 
+/** What the PROXY header said, kept with the exchange: that may outlive the connection. */
+GN_LOOP_THREAD static void take_proxied(struct gn_exchange *ex, const struct gn_proxied *proxied)
+{
+    struct gn_addr *proxy = gn_arena_alloc(&ex->arena, sizeof(*proxy));
+
+    *proxy = proxied->proxy;
+    ex->proxy = proxy;
+    ex->server_port = proxied->server_port;
+    ex->is_tls = ex->is_tls || proxied->is_tls;
+}
+
 struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn)
 {
     struct gn_http_server *server = conn->server;
@@ -70,10 +81,13 @@ struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn)
     p->conn = conn;
     p->ex.magic = GN_EXCHANGE_MAGIC;
     p->ex.head = &p->head;
-    p->ex.peer = conn->peer;
+    p->ex.peer = conn->origin.peer;
     p->ex.peer_is_trusted = conn->peer_is_trusted;
-    p->ex.local = conn->local;
+    p->ex.local = conn->origin.local;
     p->ex.is_tls = conn->stream->is_tls;
+    if (GN_UNLIKELY(conn->origin.proxied != NULL)) {
+        take_proxied(&p->ex, conn->origin.proxied);
+    }
     p->ex.tls = conn->stream->tls != NULL ? gn_tls_facts_ref(conn->stream->tls) : NULL;
     p->ex.script_name = gn_slice_of("", 0);
     p->ex.path_info = gn_slice_of("", 0);

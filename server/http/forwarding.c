@@ -47,7 +47,8 @@ GN_LOOP_THREAD static void tell_removed(struct gn_exchange_private *p)
     p->server->has_told_forwarded = true;
     gn_log_info("removed X-Forwarded-For or the like from a request of %s, which is not in "
                 "--forwarded-allow-ips; add it if it is a proxy of yours (said once)",
-            gn_addr_format_host(&p->conn->peer, peer) > 0 ? peer : "a Unix socket (\"unix\")");
+            gn_addr_format_host(&p->conn->origin.peer, peer) > 0 ? peer
+                                                                 : "a Unix socket (\"unix\")");
 }
 
 /* ---- applying ------------------------------------------------------------------ */

@@ -38,8 +38,7 @@ struct gn_handshake {
     struct gn_stream *stream; /* NULL until its turn has come */
     bool is_lingering;
     uint64_t n_dropped;
-    struct gn_addr peer;
-    const struct gn_addr *local;
+    struct gn_origin origin;
 };
 
 #define HANDSHAKE_MAGIC 0x7d03c5f1u
@@ -60,6 +59,7 @@ GN_LOOP_THREAD static void handshake_free(struct gn_handshake *h)
     }
     gn_stream_destroy(&h->stream);
     gn_tls_ctx_unref(&h->tls);
+    gn_origin_fini(h->server, &h->origin);
     h->magic = 0;
     gn_free(h);
 }
@@ -78,7 +78,7 @@ GN_LOOP_THREAD static void handshake_fail(struct gn_handshake *h, const char *re
 
     h->server->stats.failed_handshakes++;
     if (gn_log_is_on(GN_LOG_DEBUG)) {
-        gn_addr_format(&h->peer, peer);
+        gn_addr_format(&h->origin.peer, peer);
         gn_log_debug("TLS handshake with %s failed: %s", peer, reason);
     }
 }
@@ -116,13 +116,12 @@ GN_LOOP_THREAD static void start_http(struct gn_handshake *h)
     struct gn_http_server *server = h->server;
     struct gn_stream *stream = h->stream;
     struct gn_stream *taken = stream;
-    const struct gn_addr peer = h->peer;
-    const struct gn_addr *local = h->local;
+    struct gn_origin origin = gn_origin_take(&h->origin);
 
     h->stream = NULL;
     handshake_free(h);
     server->stats.connections--; /* the connection counts itself */
-    gn_http1_conn_start(server, &taken, &peer, local);
+    gn_http1_conn_start(server, &taken, &origin);
     if (gn_stream_has_pending(stream)) {
         stream->on_ready(stream, GN_IO_READ); /* the first request came with the handshake */
     }
@@ -131,8 +130,7 @@ GN_LOOP_THREAD static void start_http(struct gn_handshake *h)
 GN_LOOP_THREAD static void refuse_plain(struct gn_handshake *h)
 {
     struct gn_http_server *server = h->server;
-    const struct gn_addr peer = h->peer;
-    const struct gn_addr *local = h->local;
+    struct gn_origin origin = gn_origin_take(&h->origin);
     int fd = gn_io_fd(&h->io);
     struct gn_stream *stream;
 
@@ -142,7 +140,7 @@ GN_LOOP_THREAD static void refuse_plain(struct gn_handshake *h)
     stream = gn_stream_fd_create(server->loop, &fd);
     handshake_free(h);
     server->stats.connections--;
-    gn_http1_conn_refuse(server, &stream, &peer, local, "plain HTTP where TLS is spoken",
+    gn_http1_conn_refuse(server, &stream, &origin, 400, "plain HTTP where TLS is spoken",
             GN_LIT("This port speaks HTTPS. Use https:// in front of its address."));
 }
 
@@ -329,16 +327,15 @@ void gn_handshake_gate_fini(struct gn_http_server *server)
     gn_timeout_list_fini(&server->handshakes.lingers);
 }
 
-void gn_handshake_start(struct gn_http_server *server, int *fd, struct gn_tls_ctx *tls,
-        const struct gn_addr *peer, const struct gn_addr *local)
+void gn_handshake_start(
+        struct gn_http_server *server, int *fd, struct gn_tls_ctx *tls, struct gn_origin *origin)
 {
     struct gn_handshake *h = gn_xcalloc(sizeof(*h));
 
     h->magic = HANDSHAKE_MAGIC;
     h->server = server;
     h->tls = gn_tls_ctx_ref(tls);
-    h->peer = *peer;
-    h->local = local;
+    h->origin = gn_origin_take(origin);
     gn_list_init(&h->waiting);
     gn_list_append(&server->handshakes.all, &h->link);
     gn_io_init(&h->io, server->loop, *fd, on_hello);

@@ -14,8 +14,8 @@
  * ends by itself; it counts as one of the server's connections.
  */
 
+#include "server/http/origin.h"
 #include "server/loop/timeout_list.h"
-#include "server/net/addr.h"
 #include "server/net/tls_ctx.h"
 
 struct gn_http_server;
@@ -36,9 +36,9 @@ GN_LOOP_THREAD void gn_handshake_gate_init(struct gn_http_server *server);
 /** All handshakes have been closed. */
 GN_LOOP_THREAD void gn_handshake_gate_fini(struct gn_http_server *server);
 
-/** Takes `*fd`, holds a reference to `tls`; `local` as for gn_http1_conn_start. */
-GN_LOOP_THREAD void gn_handshake_start(struct gn_http_server *server, int *fd,
-        struct gn_tls_ctx *tls, const struct gn_addr *peer, const struct gn_addr *local);
+/** Takes `*fd` and the origin, holds a reference to `tls`. */
+GN_LOOP_THREAD void gn_handshake_start(
+        struct gn_http_server *server, int *fd, struct gn_tls_ctx *tls, struct gn_origin *origin);
 /** Ends all that are under way. */
 GN_LOOP_THREAD void gn_handshake_close_all(struct gn_http_server *server);
 

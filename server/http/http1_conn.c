@@ -289,8 +289,8 @@ static void on_ready(struct gn_stream *stream, unsigned events)
 
 /* ---- life --------------------------------------------------------------- */
 
-void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
-        const struct gn_addr *peer, const struct gn_addr *local)
+void gn_http1_conn_start(
+        struct gn_http_server *server, struct gn_stream **stream, struct gn_origin *origin)
 {
     struct gn_http1_conn *c = gn_xcalloc(sizeof(*c));
 
@@ -301,9 +301,8 @@ void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **strea
     c->stream->on_ready = on_ready;
     c->stream->owner = c;
     c->wake.fn = on_wake;
-    c->peer = *peer;
-    c->peer_is_trusted = gn_trust_has_peer(server->proxies.forwarded, peer);
-    c->local = local;
+    c->origin = gn_origin_take(origin);
+    c->peer_is_trusted = gn_trust_has_peer(server->proxies.forwarded, &c->origin.peer);
     gn_list_append(&server->conns, &c->link);
     server->stats.connections++;
     server->stats.accepted++;
@@ -312,15 +311,16 @@ void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **strea
 }
 
 void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stream,
-        const struct gn_addr *peer, const struct gn_addr *local, const char *reason,
-        struct gn_slice detail)
+        struct gn_origin *origin, int status, const char *reason, struct gn_slice detail)
 {
     struct gn_stream *s = *stream;
     struct gn_http1_conn *c;
 
-    gn_http1_conn_start(server, stream, peer, local);
+    gn_http1_conn_start(server, stream, origin);
     c = GN_CAST(struct gn_http1_conn, GN_HTTP1_CONN_MAGIC, s->owner);
-    gn_http1_conn_fail_with(c, 400, GN_ERR_PROTOCOL, reason, detail);
+    c->is_told = true;
+    server->n_told++;
+    gn_http1_conn_fail_with(c, status, GN_ERR_PROTOCOL, reason, detail);
     gn_http1_conn_run(c);
 }
 
@@ -341,6 +341,8 @@ void gn_http1_conn_destroy(struct gn_http1_conn *c, enum gn_err why)
         gn_stream_destroy(&c->stream);
     }
     gn_list_unlink(&c->link);
+    gn_origin_fini(server, &c->origin);
+    server->n_told -= c->is_told ? 1 : 0;
     c->exchange = NULL;
     c->magic = 0;
     gn_free(c);

@@ -11,18 +11,17 @@
  */
 
 #include "server/http/http_server.h"
-#include "server/net/addr.h"
+#include "server/http/origin.h"
 #include "server/net/stream.h"
 
-/** Starts serving on `*stream`, which it takes. `local` must outlive every exchange. */
-GN_LOOP_THREAD void gn_http1_conn_start(struct gn_http_server *server, struct gn_stream **stream,
-        const struct gn_addr *peer, const struct gn_addr *local);
+/** Starts serving on `*stream`, which it takes, and the origin too. */
+GN_LOOP_THREAD void gn_http1_conn_start(
+        struct gn_http_server *server, struct gn_stream **stream, struct gn_origin *origin);
 /**
- * Takes `*stream` only to answer 400 without reading, and to close; `reason`
- * is for the log, `detail` for the reader.
+ * Takes both only to answer `status` (400 or 503) without reading, and to
+ * close; `reason` is for the log, `detail` for the reader.
  */
 GN_LOOP_THREAD void gn_http1_conn_refuse(struct gn_http_server *server, struct gn_stream **stream,
-        const struct gn_addr *peer, const struct gn_addr *local, const char *reason,
-        struct gn_slice detail);
+        struct gn_origin *origin, int status, const char *reason, struct gn_slice detail);
 
 #endif

@@ -64,6 +64,7 @@ struct gn_http1_conn {
     bool writes_want_read; /* the stream must read to go on writing (TLS) */
     bool reads_want_write; /* and the other way round */
     bool peer_is_trusted;  /* by server->proxies.forwarded */
+    bool is_told;          /* refused before it was read: counted in server->n_told */
 
     enum gn_err body_failure; /* of the last read of content, for the next step to answer */
     unsigned n_requests;
@@ -80,8 +81,7 @@ struct gn_http1_conn {
     struct gn_timeout read_time; /* for read_wait */
     struct gn_timeout write_time;
     struct gn_defer wake; /* runs the dispatcher at the end of the turn */
-    struct gn_addr peer;
-    const struct gn_addr *local;
+    struct gn_origin origin;
 };
 
 #define GN_HTTP1_CONN_MAGIC 0x31c9be65u

@@ -28,6 +28,8 @@ static enum gn_notice_kind notice_of(int status)
         return GN_NOTICE_LINE;
     case 431:
         return GN_NOTICE_FIELDS;
+    case 503:
+        return GN_NOTICE_CLIENT;
     default:
         return GN_NOTICE_OTHER;
     }
@@ -45,6 +47,8 @@ static const char *advice_of(enum gn_notice_kind kind, const char *reason)
         return strstr(reason, "too many") != NULL
                 ? "; raise --limit-request-fields if this was meant to pass"
                 : "; raise --limit-request-field_size if this was meant to pass";
+    case GN_NOTICE_CLIENT:
+        return "; raise --max-connections-per-ip if many clients share it";
     case GN_NOTICE_OTHER:
     case GN_NOTICE_N:
         break;
@@ -64,7 +68,7 @@ GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, cons
     if (!gn_http_server_may_log(c->server, kind, &n_skipped)) {
         return;
     }
-    gn_addr_format(&c->peer, peer);
+    gn_addr_format(&c->origin.peer, peer);
     if (n_skipped > 0) {
         gn_log(level, "answered %d to %s: %s%s (and %u more like this)", status, peer, reason,
                 advice, n_skipped);

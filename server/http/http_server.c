@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/http/http_server.h"
 
-#include <sys/resource.h>
-
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
@@ -13,133 +11,15 @@
 #include "server/http/http_server_priv.h"
 
 /*
- * Listeners and what connections share. The stop goes in three stages: at once
+ * What connections share, and the end. The stop goes in three stages: at once
  * the listeners and idle connections close; then whoever is being served ends;
  * at the deadline the rest is cut. Whether it is over is asked again, at the
  * end of a turn, each time a connection, an exchange or a hook goes.
  */
 
-#define RESERVED_DESCRIPTORS 64u /* for the application: databases, files, spools */
-#define MIN_CONNECTIONS 8u
 #define SCRATCH_LIMIT_BYTES (64u << 10)
 #define BATCH_LIMIT_BYTES (1u << 20)
 #define NOTICE_EVERY_NS GN_NS_PER_S
-
-/* A listener is closed by the stop, but exchanges go on looking at its address. */
-struct http_listener {
-    struct gn_list link;
-    struct gn_http_server *server;
-    struct gn_listener *listener; /* NULL once closed */
-    struct gn_addr addr;
-    struct gn_tls_ctx *tls; /* NULL: plain */
-};
-
-static const struct gn_addr unknown_addr = {.len = 0};
-
-/* ---- accepting ---------------------------------------------------------- */
-
-static unsigned max_connections(const struct gn_http_limits *limits)
-{
-    struct rlimit files;
-
-    if (limits->connections > 0) {
-        return limits->connections;
-    }
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY ||
-            files.rlim_cur > UINT32_MAX) {
-        return UINT32_MAX;
-    }
-    if (files.rlim_cur < 2 * RESERVED_DESCRIPTORS) {
-        return GN_MAX((unsigned)files.rlim_cur / 2, MIN_CONNECTIONS);
-    }
-    return (unsigned)files.rlim_cur - RESERVED_DESCRIPTORS;
-}
-
-GN_LOOP_THREAD static void set_full(struct gn_http_server *server, bool is_full)
-{
-    struct gn_list *node;
-    struct gn_list *tmp;
-
-    if (server->is_full == is_full) {
-        return;
-    }
-    server->is_full = is_full;
-    GN_LIST_FOREACH (node, tmp, &server->listeners) {
-        struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
-
-        if (l->listener == NULL) {
-            continue;
-        }
-        if (is_full) {
-            gn_listener_pause(l->listener);
-        } else {
-            gn_listener_resume(l->listener);
-        }
-    }
-    if (is_full) {
-        gn_log_warning("%u connections are open, the most that are allowed: new ones wait",
-                server->stats.connections);
-    }
-}
-
-GN_LOOP_THREAD static void start_connection(struct gn_http_server *server, int *fd,
-        const struct gn_addr *peer, const struct gn_addr *local, struct gn_tls_ctx *tls)
-{
-    if (tls != NULL) {
-        gn_handshake_start(server, fd, tls, peer, local);
-    } else {
-        struct gn_stream *stream = gn_stream_fd_create(server->loop, fd);
-
-        gn_http1_conn_start(server, &stream, peer, local);
-    }
-    if (server->stats.connections >= server->max_connections) {
-        set_full(server, true);
-    }
-}
-
-static void on_accept(struct gn_listener *listener, void *arg, int *fd, const struct gn_addr *peer)
-{
-    struct http_listener *l = arg;
-
-    (void)listener;
-    gn_assert_loop_thread(l->server->loop);
-    start_connection(l->server, fd, peer, &l->addr, l->tls);
-}
-
-void gn_http_server_add_listener(struct gn_http_server *server, struct gn_listener **listener)
-{
-    gn_http_server_add_tls_listener(server, listener, NULL);
-}
-
-void gn_http_server_add_tls_listener(
-        struct gn_http_server *server, struct gn_listener **listener, struct gn_tls_ctx *tls)
-{
-    struct http_listener *l = gn_xcalloc(sizeof(*l));
-
-    gn_assert(!server->is_stopping);
-    l->server = server;
-    l->listener = *listener;
-    l->addr = *gn_listener_addr(*listener);
-    l->tls = tls != NULL ? gn_tls_ctx_ref(tls) : NULL;
-    *listener = NULL;
-    gn_list_append(&server->listeners, &l->link);
-    gn_listener_start(l->listener, server->loop, on_accept, l);
-    if (server->is_full) {
-        gn_listener_pause(l->listener);
-    }
-}
-
-void gn_http_server_add_connection(
-        struct gn_http_server *server, int *fd, const struct gn_addr *peer)
-{
-    start_connection(server, fd, peer, &unknown_addr, NULL);
-}
-
-void gn_http_server_add_tls_connection(
-        struct gn_http_server *server, int *fd, const struct gn_addr *peer, struct gn_tls_ctx *tls)
-{
-    start_connection(server, fd, peer, &unknown_addr, tls);
-}
 
 /* ---- life --------------------------------------------------------------- */
 
@@ -167,7 +47,7 @@ struct gn_http_server *gn_http_server_create(
             .fields = limits->fields,
             .head_bytes = limits->head_bytes,
     };
-    server->max_connections = max_connections(limits);
+    server->max_connections = gn_http_server_max_connections(limits);
     gn_list_init(&server->listeners);
     gn_list_init(&server->conns);
     gn_list_init(&server->exchanges);
@@ -180,21 +60,13 @@ struct gn_http_server *gn_http_server_create(
     gn_timer_init(&server->stop_timer, loop, on_stop_deadline);
     gn_http1_conn_init_timeouts(server);
     gn_handshake_gate_init(server);
+    gn_proxy_gate_init(server);
     return server;
-}
-
-GN_LOOP_THREAD static void close_listeners(struct gn_http_server *server)
-{
-    struct gn_list *node;
-    struct gn_list *tmp;
-
-    GN_LIST_FOREACH (node, tmp, &server->listeners) {
-        gn_listener_destroy(&GN_LIST_ENTRY(node, struct http_listener, link)->listener);
-    }
 }
 
 GN_LOOP_THREAD static void close_connections(struct gn_http_server *server)
 {
+    gn_proxy_gate_close_all(server);
     gn_handshake_close_all(server);
     while (!gn_list_is_empty(&server->conns)) {
         gn_http1_conn_destroy(
@@ -204,15 +76,10 @@ GN_LOOP_THREAD static void close_connections(struct gn_http_server *server)
 
 GN_LOOP_THREAD static void server_free(struct gn_http_server *server)
 {
-    struct gn_list *node;
-
-    while ((node = gn_list_pop(&server->listeners)) != NULL) {
-        struct http_listener *l = GN_LIST_ENTRY(node, struct http_listener, link);
-
-        gn_tls_ctx_unref(&l->tls);
-        gn_free(l);
-    }
+    gn_http_server_free_listeners(server);
     gn_handshake_gate_fini(server);
+    gn_proxy_gate_fini(server);
+    gn_clients_fini(&server->clients);
     gn_timer_stop(&server->stop_timer);
     gn_defer_cancel(&server->stop_check);
     gn_timeout_list_fini(&server->timeouts.idle);
@@ -250,7 +117,7 @@ void gn_http_server_destroy(struct gn_http_server **server_ptr)
     *server_ptr = NULL;
     server->is_stopping = true;
     server->stop_fn = NULL;
-    close_listeners(server);
+    gn_http_server_close_listeners(server);
     close_connections(server);
     server->access_log = NULL;
     server->error_template = NULL;
@@ -308,6 +175,7 @@ GN_LOOP_THREAD static void close_idle(struct gn_http_server *server)
     struct gn_list *node;
     struct gn_list *tmp;
 
+    gn_proxy_gate_close_all(server);
     gn_handshake_close_all(server);
     GN_LIST_FOREACH (node, tmp, &server->conns) {
         struct gn_http1_conn *c = GN_LIST_ENTRY(node, struct gn_http1_conn, link);
@@ -341,7 +209,7 @@ void gn_http_server_stop(
     gn_timer_start(&server->stop_timer, deadline);
     if (!server->is_stopping) {
         server->is_stopping = true;
-        close_listeners(server);
+        gn_http_server_close_listeners(server);
         close_idle(server);
         tell_hooks(server);
     }
@@ -370,8 +238,8 @@ void gn_http_server_remove_stop_hook(struct gn_http_server *server, struct gn_st
 GN_LOOP_THREAD static void count_closed(struct gn_http_server *server)
 {
     server->stats.connections--;
-    if (server->is_full && server->stats.connections < server->max_connections) {
-        set_full(server, false);
+    if (server->is_full) {
+        gn_http_server_check_full(server);
     }
 }
 
@@ -381,20 +249,39 @@ void gn_http_server_forget_conn(struct gn_http_server *server)
     check_stop(server);
 }
 
+/** A stream that was given away: its client is still counted. */
+struct upgraded {
+    unsigned magic;
+    struct gn_http_server *server;
+    struct gn_origin origin;
+};
+
+#define UPGRADED_MAGIC 0x6e08d2c5u
+
 static void on_upgraded_closed(void *arg)
 {
-    struct gn_http_server *server = GN_CAST(struct gn_http_server, GN_HTTP_SERVER_MAGIC, arg);
+    struct upgraded *u = GN_CAST(struct upgraded, UPGRADED_MAGIC, arg);
+    struct gn_http_server *server = u->server;
 
     gn_assert_loop_thread(server->loop);
+    gn_origin_fini(server, &u->origin);
+    u->magic = 0;
+    gn_free(u);
     server->n_upgraded--;
     count_closed(server);
     (void)free_if_unused(server);
 }
 
-void gn_http_server_count_upgraded(struct gn_http_server *server, struct gn_stream *stream)
+void gn_http_server_count_upgraded(
+        struct gn_http_server *server, struct gn_stream *stream, struct gn_origin *origin)
 {
+    struct upgraded *u = gn_xcalloc(sizeof(*u));
+
+    u->magic = UPGRADED_MAGIC;
+    u->server = server;
+    u->origin = gn_origin_take(origin);
     stream->on_closed = on_upgraded_closed;
-    stream->closed_arg = server;
+    stream->closed_arg = u;
     server->n_upgraded++;
     server->stats.connections++; /* its connection object is about to be uncounted */
 }

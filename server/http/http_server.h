@@ -23,10 +23,20 @@ struct gn_http_server;
 struct gn_tls_ctx;
 struct gn_trust;
 
+enum gn_proxy_protocol {
+    GN_PROXY_PROTOCOL_OFF,
+    GN_PROXY_PROTOCOL_V1,
+    GN_PROXY_PROTOCOL_V2,
+    GN_PROXY_PROTOCOL_AUTO, /* either */
+};
+
 /** What stands between us and the clients. Zeroed: nothing, every peer is a client. */
 struct gn_http_proxies {
     const struct gn_trust *forwarded; /* borrowed: peers that may speak for clients; NULL: none */
     unsigned forwarded_fields;        /* those that they write: bits of gn_forwarded_field */
+
+    enum gn_proxy_protocol protocol;      /* which PROXY headers connections begin with … */
+    const struct gn_trust *protocol_from; /* … borrowed: those of these peers */
 };
 
 struct gn_http_server_options {
@@ -44,6 +54,7 @@ struct gn_http_server_stats {
     uint64_t requests;          /* since the start */
     uint64_t refused_heads;     /* 4xx answered by the server itself */
     uint64_t failed_handshakes; /* of TLS */
+    uint64_t refused_clients;   /* connections beyond limits.connections_per_client */
 };
 
 GN_LOOP_THREAD struct gn_http_server *gn_http_server_create(

@@ -5,8 +5,11 @@
 /* What the files of this folder share: the server's inside. */
 
 #include "server/base/buf.h"
+#include "server/http/clients.h"
 #include "server/http/handshake.h"
 #include "server/http/http_server.h"
+#include "server/http/origin.h"
+#include "server/http/proxy_gate.h"
 #include "server/http/rbuf.h"
 #include "server/loop/timeout_list.h"
 #include "server/net/stream.h"
@@ -30,6 +33,7 @@ enum gn_notice_kind {
     GN_NOTICE_BODY,   /* 413 */
     GN_NOTICE_LINE,   /* 414 */
     GN_NOTICE_FIELDS, /* 431 */
+    GN_NOTICE_CLIENT, /* 503 of limits.connections_per_client */
     GN_NOTICE_N,
 };
 
@@ -50,12 +54,15 @@ struct gn_http_server {
     struct gn_http_server_stats stats;
     struct gn_http_timeouts timeouts;
     struct gn_handshake_gate handshakes;
+    struct gn_proxy_gate proxy_gate;
+    struct gn_clients clients;
 
     struct gn_list listeners; /* struct http_listener; their addresses live as long as we */
     struct gn_list conns;     /* struct gn_http1_conn, all */
     struct gn_list exchanges; /* struct gn_exchange_private, all in use */
     unsigned max_connections;
     unsigned n_upgraded;     /* streams given away and not yet closed; they count as connections */
+    unsigned n_told;         /* connections that are being told why they are refused */
     bool has_told_forwarded; /* that fields of a peer which is no proxy were removed */
     bool is_full;            /* listeners rest because max_connections are open */
 
@@ -86,13 +93,31 @@ struct gn_http_server {
 
 #define GN_HTTP_SERVER_MAGIC 0x47f1c2a9u
 
+/* http_server_accept.c */
+
+/** limits.connections, or what the limit of descriptors allows. */
+unsigned gn_http_server_max_connections(const struct gn_http_limits *limits);
+/** Lets listeners rest or go on, by the number of connections. */
+GN_LOOP_THREAD void gn_http_server_check_full(struct gn_http_server *server);
+/**
+ * A connection whose client is known: a handshake when there is `tls`, else
+ * HTTP, unless the client has too many. Takes `*fd` and the origin.
+ */
+GN_LOOP_THREAD void gn_http_server_open(
+        struct gn_http_server *server, int *fd, struct gn_tls_ctx *tls, struct gn_origin *origin);
+GN_LOOP_THREAD void gn_http_server_close_listeners(struct gn_http_server *server);
+/** Forgets them; exchanges no longer look at their addresses. */
+GN_LOOP_THREAD void gn_http_server_free_listeners(struct gn_http_server *server);
+
+/* http_server.c */
+
 /** The Date of this turn. */
 GN_LOOP_THREAD struct gn_slice gn_http_server_date(struct gn_http_server *server);
 /** A connection is about to be freed. */
 GN_LOOP_THREAD void gn_http_server_forget_conn(struct gn_http_server *server);
 /** A stream is given away: it counts as a connection until it is closed. */
 GN_LOOP_THREAD void gn_http_server_count_upgraded(
-        struct gn_http_server *server, struct gn_stream *stream);
+        struct gn_http_server *server, struct gn_stream *stream, struct gn_origin *origin);
 /** An exchange went back to the pool. */
 GN_LOOP_THREAD void gn_http_server_forget_exchange(struct gn_http_server *server);
 /**

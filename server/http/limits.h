@@ -25,7 +25,7 @@ struct gn_http_limits {
     size_t output_low_bytes; /* 64 KiB: below, waiting handlers go on */
 
     /* deadlines, milliseconds */
-    int64_t handshake_ms;       /* 10 000 for TLS to begin; closed */
+    int64_t handshake_ms;       /* 10 000 for a PROXY header, and for TLS to begin; closed */
     int64_t head_ms;            /* 10 000 from the first byte; 408 */
     int64_t idle_ms;            /* 75 000 between requests; closed silently */
     int64_t body_idle_ms;       /* 30 000 without a byte of body; 408 */
@@ -38,9 +38,11 @@ struct gn_http_limits {
     uint64_t drain_bytes; /* 256 KiB of an unread body are read and dropped, else close */
 
     /* counts */
-    unsigned connections;       /* 0: from the descriptor limit, less a reserve */
-    unsigned handshakes_s;      /* 1 000 of TLS begun per second, others wait; 0: no limit */
-    unsigned requests_per_conn; /* 0: no limit; the last answer says close */
+    unsigned connections;            /* 0: from the descriptor limit, less a reserve */
+    unsigned connections_per_client; /* of one address that is no trusted proxy; beyond: 503;
+                                        0: no limit */
+    unsigned handshakes_s;           /* 1 000 of TLS begun per second, others wait; 0: no limit */
+    unsigned requests_per_conn;      /* 0: no limit; the last answer says close */
 };
 
 /** The defaults above. */

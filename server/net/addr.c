@@ -207,27 +207,40 @@ enum gn_err gn_addr_parse(struct gn_slice text, struct gn_addr *addr_out, struct
     return resolve(name, port, addr_out, err);
 }
 
-bool gn_addr_parse_ip(struct gn_slice text, uint16_t port, struct gn_addr *addr_out)
+void gn_addr_set_ip(struct gn_addr *addr, int family, const void *bytes, uint16_t port)
 {
-    char copy[INET6_ADDRSTRLEN];
     struct in6_addr ip6;
     struct in_addr ip4;
 
-    *addr_out = (struct gn_addr){0};
+    *addr = (struct gn_addr){0};
+    if (family == AF_INET) {
+        memcpy(&ip4, bytes, sizeof(ip4));
+        set_in(addr, &ip4, port);
+    } else {
+        memcpy(&ip6, bytes, sizeof(ip6));
+        set_in6(addr, &ip6, port);
+        gn_addr_unmap(addr);
+    }
+}
+
+bool gn_addr_parse_ip(struct gn_slice text, uint16_t port, struct gn_addr *addr_out)
+{
+    char copy[INET6_ADDRSTRLEN];
+    char bytes[sizeof(struct in6_addr)];
+
     if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len) != NULL) {
         return false;
     }
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
-    if (inet_pton(AF_INET, copy, &ip4) == 1) {
-        set_in(addr_out, &ip4, port);
+    if (inet_pton(AF_INET, copy, bytes) == 1) {
+        gn_addr_set_ip(addr_out, AF_INET, bytes, port);
         return true;
     }
-    if (inet_pton(AF_INET6, copy, &ip6) != 1) {
+    if (inet_pton(AF_INET6, copy, bytes) != 1) {
         return false;
     }
-    set_in6(addr_out, &ip6, port);
-    gn_addr_unmap(addr_out);
+    gn_addr_set_ip(addr_out, AF_INET6, bytes, port);
     return true;
 }
 

@@ -45,6 +45,9 @@ GN_MUST_CHECK enum gn_err gn_addr_parse(
  * into IPv6 becomes IPv4. False when it is none; `*addr_out` is then unknown.
  */
 GN_ANY_THREAD bool gn_addr_parse_ip(struct gn_slice text, uint16_t port, struct gn_addr *addr_out);
+/** The same from its 4 or 16 bytes in network order; `family` is AF_INET or AF_INET6. */
+GN_ANY_THREAD void gn_addr_set_ip(
+        struct gn_addr *addr, int family, const void *bytes, uint16_t port);
 /** Makes IPv4 of an IPv4 address that is mapped into IPv6; leaves others alone. */
 GN_ANY_THREAD void gn_addr_unmap(struct gn_addr *addr);
 

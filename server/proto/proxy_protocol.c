@@ -209,9 +209,11 @@ enum gn_proxy_result gn_proxy_header_parse(
         return GN_PROXY_MORE;
     }
     if (may_start_with(bytes, gn_slice_of(v2_signature, V2_SIGNATURE_BYTES))) {
+        out->version = 2;
         return parse_v2(bytes, out, consumed_out);
     }
     if (may_start_with(bytes, GN_LIT("PROXY "))) {
+        out->version = 1;
         return parse_v1(bytes, out, consumed_out);
     }
     return GN_PROXY_ERROR;

@@ -26,6 +26,7 @@ enum gn_proxy_family {
 };
 
 struct gn_proxy_header {
+    unsigned version; /* 1 or 2 */
     enum gn_proxy_family family;
     uint8_t source[16]; /* network byte order; the first 4 for IPv4 */
     uint8_t destination[16];

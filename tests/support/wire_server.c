@@ -468,6 +468,7 @@ static const struct limit_field {
         FIELD(body_rate_grace_ms),
         FIELD(drain_bytes),
         FIELD(connections),
+        FIELD(connections_per_client),
         FIELD(requests_per_conn),
 #undef FIELD
 };

@@ -277,3 +277,23 @@ Test(config, reads_which_fields_proxies_write)
     cr_assert_not_null(strstr(err.message, "'host' is not one of"), "%s", err.message);
     cr_assert_eq(READ("app", "--forwarded-headers="), GN_ERR_INVALID);
 }
+
+Test(config, reads_the_proxy_protocol)
+{
+    struct gn_addr here;
+
+    cr_assert(gn_addr_parse_ip(GN_LIT("127.0.0.1"), 0, &here));
+    cr_assert_eq(READ("app"), GN_OK, "%s", err.message);
+    cr_assert_eq(config.proxy_protocol, GN_PROXY_PROTOCOL_OFF);
+    cr_assert(gn_trust_has_peer(config.proxy_from, &here));
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "--proxy-protocol", "V2", "--proxy-allow-from", "10.0.0.0/8"), GN_OK,
+            "%s", err.message);
+    cr_assert_eq(config.proxy_protocol, GN_PROXY_PROTOCOL_V2);
+    cr_assert(!gn_trust_has_peer(config.proxy_from, &here));
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "--proxy-protocol", "v3"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "expected off, v1, v2 or auto"), "%s", err.message);
+    cr_assert_eq(READ("app", "--proxy-allow-from", "lb.example"), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "--proxy-allow-from: 'lb.example'"), "%s", err.message);
+}

@@ -119,7 +119,7 @@ void http_fixture_connect(struct http_fixture *f)
     gn_mem_record_init(&f->record);
     f->stream = gn_mem_stream_create(f->loop, &f->record);
     stream = &f->stream->stream;
-    gn_http1_conn_start(f->server, &stream, &peer, &local);
+    gn_http1_conn_start(f->server, &stream, &(struct gn_origin){.peer = peer, .local = &local});
     cr_assert_null(stream);
 }
 
