@@ -114,6 +114,9 @@ static PyStatus initialise(const struct gn_py_host_options *options, const struc
     config.install_signal_handlers = 0;
     config.buffered_stdio = 0;
     config.faulthandler = GN_ASAN || GN_TSAN ? 0 : 1;
+#ifdef Py_GIL_DISABLED
+    config.enable_gil = 1; /* it guards what calls share: templates, caches, interned names */
+#endif
     status = configure_paths(&config, venv);
     if (!PyStatus_Exception(status) && options->argc > 0) {
         /* CPython does not write to the array; its prototype only lacks the const. */

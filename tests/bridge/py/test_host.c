@@ -67,6 +67,14 @@ Test(host, sets_what_programs_look_at)
     gn_test_python_stop();
 }
 
+Test(host, keeps_the_gil_also_where_python_can_do_without)
+{
+    gn_test_python_start("import sys\n"
+                         "is_on = getattr(sys, '_is_gil_enabled', lambda: True)()\n");
+    cr_assert(gn_test_python_is("is_on"));
+    gn_test_python_stop();
+}
+
 Test(host, leaves_signals_alone)
 {
     struct sigaction before[2];
