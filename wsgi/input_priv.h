@@ -32,9 +32,10 @@ GN_NEEDS_GIL void gn_wsgi_input_start(PyObject *input, struct gn_body *take);
 
 /**
  * The optional size argument of read(), readline() and readlines(): absent, None
- * and negative mean "everything", UINT64_MAX. 0, or -1 with an exception.
+ * and negative mean "everything", UINT64_MAX. 0, or -1 with an exception. For
+ * methods, which Python calls with the GIL held.
  */
-GN_NEEDS_GIL int gn_wsgi_input_size_arg(
+int gn_wsgi_input_size_arg(
         PyObject *const *args, Py_ssize_t n_args, const char *name, uint64_t *size_out);
 
 /** The request is over: drops the body. */

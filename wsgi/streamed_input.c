@@ -137,6 +137,7 @@ static enum gn_err wait_for_content(struct streamed *in)
 {
     struct waiting w = {.intake = in->upload.intake, .into = &in->queue};
 
+    gn_assert_gil();
     in->busy = true;
     if (PyThread_get_thread_ident() == in->worker) {
         gn_pyexec_without_gil(in->upload.pyexec, wait_blocking, &w);
