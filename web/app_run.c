@@ -93,6 +93,7 @@ GN_LOOP_THREAD static enum gn_err start(struct runner *run, struct gn_error *err
                             .forwarded_fields = run->options->proxy_fields},
                     .handler = gn_app_handler(run->app),
                     .error_template = run->options->error_template,
+                    .shows_request_ids = run->options->shows_request_ids,
             });
     for (; *bind != NULL; bind++) {
         GN_TRY(listen_on(run, *bind, err));

@@ -26,6 +26,7 @@ struct gn_run_options {
     struct gn_http_limits limits;
     struct gn_app_options app;
     const struct gn_error_template *error_template; /* borrowed; NULL: the built-in error page */
+    bool shows_request_ids; /* to clients, as X-Request-ID, and on error pages */
 };
 
 GN_EXPORT struct gn_run_options gn_run_options_default(void);

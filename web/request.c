@@ -194,6 +194,11 @@ struct gn_slice gn_request_client(struct gn_request *r)
     return gn_arena_dup(&r->ex->arena, gn_slice_of(text, len));
 }
 
+struct gn_slice gn_request_id(const struct gn_request *r)
+{
+    return gn_exchange_request_id(r->ex);
+}
+
 struct gn_arena *gn_request_arena(struct gn_request *r)
 {
     return &r->ex->arena;

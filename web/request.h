@@ -119,6 +119,8 @@ GN_EXPORT GN_LOOP_THREAD const struct gn_addr *gn_request_peer(const struct gn_r
 GN_EXPORT GN_LOOP_THREAD const struct gn_addr *gn_request_proxy(const struct gn_request *r);
 /** The client's address without its port, "127.0.0.1"; "" on a Unix socket. */
 GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_client(struct gn_request *r);
+/** The id that the access log names it by; made now unless a trusted proxy sent one. */
+GN_EXPORT GN_LOOP_THREAD struct gn_slice gn_request_id(const struct gn_request *r);
 /** Memory until the handler returns. */
 GN_EXPORT GN_LOOP_THREAD struct gn_arena *gn_request_arena(struct gn_request *r);
 /** The `data` of the route. */

@@ -294,6 +294,7 @@ GN_LOOP_THREAD static void deliver_500_by_hand(struct gn_wsgi_call *call, struct
             .headers = &type,
             .n_headers = 1,
             .date = gn_exchange_date(ex),
+            .request_id = ex->request_id,
     };
     enum gn_err rc;
 
@@ -382,6 +383,7 @@ static void on_done(struct gn_pycall *py)
     call->loop.exchange = NULL;
     ex->handler_data = NULL; /* whatever happens to it now is no business of this call */
     ex->times.started = py->started_at;
+    ex->times.ended = py->ended_at;
     switch (call->worker.outcome) {
     case GN_WSGI_COMPLETE:
         deliver_complete(call, ex);
@@ -409,6 +411,7 @@ GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
     call->container->loop_side.stats.orphans++;
     ex->handler_data = NULL;
     ex->times.started = call->py.started_at;
+    ex->times.ended = gn_clock_now();
     end_parted(call, ex);
 }
 

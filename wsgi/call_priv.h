@@ -22,6 +22,7 @@
 #include "bridge/exec/pipe.h"
 #include "bridge/py/pyexec.h"
 #include "server/http/exchange.h"
+#include "server/http/request_id.h"
 #include "server/loop/timeout_list.h"
 
 #include "wsgi/container_priv.h"
@@ -75,7 +76,8 @@ struct gn_wsgi_call {
         PyObject *client_disconnected;
         PyObject *environ;
         struct gn_wsgi_asked asked;
-        struct gn_pipe *pipe;   /* the writer's half */
+        char request_id[GN_REQUEST_ID_MAX_BYTES]; /* what response.request_id looks at */
+        struct gn_pipe *pipe;                     /* the writer's half */
         struct gn_pipe *reader; /* the same pipe, as the reader's half is to find it */
         enum gn_wsgi_outcome outcome;
     } worker;

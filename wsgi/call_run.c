@@ -184,12 +184,25 @@ static struct gn_slice date_now(struct gn_wsgi_container *container, gn_deadline
     return gn_http_date_cached(&container->python.date, gn_clock_wall() / GN_NS_PER_S);
 }
 
+/** The head may be made when the exchange has ended. */
+static void keep_request_id(struct gn_wsgi_call *call)
+{
+    struct gn_slice id = call->request.exchange->request_id;
+
+    gn_assert(id.len <= sizeof(call->worker.request_id));
+    memcpy(call->worker.request_id, id.ptr, id.len);
+    call->worker.response.request_id = gn_slice_of(call->worker.request_id, id.len);
+}
+
 GN_NEEDS_GIL static enum gn_err prepare(struct gn_wsgi_call *call)
 {
     enum gn_err rc;
 
     gn_wsgi_response_begin(&call->worker.response, &call->request.exchange->writer,
             date_now(call->container, call->py.started_at));
+    if (GN_UNLIKELY(call->request.exchange->request_id.len > 0)) {
+        keep_request_id(call);
+    }
     rc = make_environ(call);
     atomic_store_explicit(&call->shared.reads_exchange, false, memory_order_release);
     return rc;
@@ -242,12 +255,16 @@ static const char *text_of(PyObject *text)
 GN_NEEDS_GIL GN_COLD static void log_exception(struct gn_wsgi_call *call, const char *what)
 {
     const struct gn_wsgi_asked *asked = &call->worker.asked;
+    const struct gn_slice id = call->worker.response.request_id;
     PyObject *exception = gn_py_take_raised();
     struct gn_buf heading;
 
     gn_buf_init(&heading, 16384);
     (void)!gn_buf_printf(&heading, "%s: %s %s from %s", what, text_of(asked->method),
             text_of(asked->uri), text_of(asked->peer));
+    if (id.len > 0) {
+        (void)!gn_buf_printf(&heading, ", request " GN_SLICE_FMT, GN_SLICE_ARG(id));
+    }
     if (exception != NULL) {
         gn_py_raise_again(exception);
     }

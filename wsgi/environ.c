@@ -116,7 +116,8 @@ enum gn_err gn_wsgi_template_init(struct gn_wsgi_template *template, struct gn_w
     for (unsigned name = 0; name < GN_WSGI_NAME_N; name++) {
         bool is_of_tls = name >= GN_WSGI_NAME_HTTPS && name <= GN_WSGI_NAME_SSL_CLIENT_V_END;
 
-        if (!is_of_tls && name != GN_WSGI_NAME_CONTENT_LENGTH) {
+        if (!is_of_tls && name != GN_WSGI_NAME_CONTENT_LENGTH &&
+                name != GN_WSGI_NAME_GUSTNADO_REQUEST_ID) {
             GN_TRY(assign(&t, (enum gn_wsgi_name)name, env->names.empty));
         }
     }
@@ -407,6 +408,24 @@ static enum gn_err drop_host(
     return PyDict_DelItem(dict, names->fixed[GN_WSGI_NAME_HTTP_HOST]) == 0 ? GN_OK : GN_ERR_PYTHON;
 }
 
+/** The id takes the place of what the client may have sent, who need not be trusted. */
+GN_NEEDS_GIL GN_COLD static enum gn_err put_request_id(
+        const struct gn_wsgi_names *names, PyObject *dict, struct gn_slice id)
+{
+    PyObject *text = gn_wsgi_text(id);
+    enum gn_err rc;
+
+    if (text == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    rc = put_borrowed(dict, names->header[GN_HDR_X_REQUEST_ID], text);
+    if (rc == GN_OK) {
+        rc = put_borrowed(dict, names->fixed[GN_WSGI_NAME_GUSTNADO_REQUEST_ID], text);
+    }
+    Py_DECREF(text);
+    return rc;
+}
+
 /** Puts in what only this request has. */
 GN_NEEDS_GIL static enum gn_err fill(
         struct gn_wsgi_environ *env, PyObject *dict, const struct gn_wsgi_environ_request *request)
@@ -422,6 +441,9 @@ GN_NEEDS_GIL static enum gn_err fill(
     }
     if (ex->tls != NULL) {
         GN_TRY(gn_wsgi_environ_put_tls(env, dict, ex->tls));
+    }
+    if (GN_UNLIKELY(ex->request_id.len > 0)) {
+        GN_TRY(put_request_id(&env->names, dict, ex->request_id));
     }
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_INPUT], request->input));
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_EARLY_HINTS], request->early_hints));

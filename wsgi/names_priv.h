@@ -58,7 +58,8 @@
     X(WSGI_FILE_WRAPPER, "wsgi.file_wrapper")                                                      \
     X(WSGI_EARLY_HINTS, "wsgi.early_hints")                                                        \
     X(GUSTNADO_CLIENT_DISCONNECTED, "gustnado.client_disconnected")                                \
-    X(GUSTNADO_PEER_ADDR, "gustnado.peer_addr")
+    X(GUSTNADO_PEER_ADDR, "gustnado.peer_addr")                                                    \
+    X(GUSTNADO_REQUEST_ID, "gustnado.request_id")
 
 enum gn_wsgi_name {
 #define X(id, text) GN_WSGI_NAME_##id,

@@ -43,6 +43,7 @@ void gn_wsgi_response_begin(
     r->dropped_id = 0;
     r->writer = *writer;
     r->date = date;
+    r->request_id = gn_slice_of("", 0);
 }
 
 void gn_wsgi_response_release(struct gn_wsgi_response *r)
@@ -125,6 +126,7 @@ static struct gn_http1_response describe(const struct gn_wsgi_response *r, uint6
             .n_headers = r->headers.n,
             .body_length = r->headers.has_length ? GN_LENGTH_UNKNOWN : length,
             .date = r->date,
+            .request_id = r->request_id,
     };
 }
 

@@ -56,7 +56,8 @@ struct gn_wsgi_response {
     PyObject *status_text;  /* held while set */
     struct gn_wsgi_headers headers;
 
-    struct gn_slice date; /* 29 bytes; valid until the head is made */
+    struct gn_slice date;       /* 29 bytes; valid until the head is made */
+    struct gn_slice request_id; /* for the head; likewise; mostly empty */
     struct gn_http1_writer writer;
     struct gn_buf bytes; /* for the wire, before what is in `out` */
     struct gn_bufq out;

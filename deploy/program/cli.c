@@ -363,8 +363,8 @@ static const struct gn_option options[] = {
                 .name = "error-page",
                 .value = "FILE",
                 .help = "HTML for errors the server answers itself, instead of the built-in page; "
-                        "{{status}}, {{reason}} and {{detail}} are filled in. Clients that ask for "
-                        "JSON get JSON.",
+                        "{{status}}, {{reason}}, {{detail}} and {{request_id}} are filled in. "
+                        "Clients that ask for JSON get JSON.",
                 .kind = GN_OPTION_TEXT,
                 AT(error_page)},
 
@@ -378,9 +378,17 @@ static const struct gn_option options[] = {
                 AT(access_log)},
         {.name = "access-logformat",
                 .value = "FORMAT",
-                .help = "In gunicorn's atoms, like \"%(h)s %(r)s %(s)s\".",
+                .help = "In gunicorn's atoms and a few more, like \"%(h)s %(r)s %(s)s "
+                        "%({queue_us}x)s\"; or \"json\".",
                 .kind = GN_OPTION_TEXT,
                 AT(access_format)},
+        {.name = "request-id",
+                .help = "Tell each request's id, which the access log can name, to applications "
+                        "(HTTP_X_REQUEST_ID and gustnado.request_id), to clients (X-Request-ID), "
+                        "on error pages and in tracebacks. It is what a trusted proxy sent in "
+                        "X-Request-ID, else it is made.",
+                .kind = GN_OPTION_FLAG,
+                AT(request_ids)},
         {.name = "log-level",
                 .value = "LEVEL",
                 .help = "What goes to standard error.",

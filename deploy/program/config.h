@@ -77,6 +77,8 @@ struct gn_config {
 
     const char *error_page; /* NULL: the built-in one */
 
+    bool request_ids; /* shown to applications and clients */
+
     /* logs */
     const char *access_log;    /* NULL: none; "-": standard output */
     const char *access_format; /* NULL: combined */

@@ -255,6 +255,7 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
                     .handler = gn_site_handler(&p->site),
                     .access_log = p->access_log,
                     .error_template = p->error_template,
+                    .shows_request_ids = p->config->request_ids,
             });
     if (p->config->check_only) {
         gn_log_info("the configuration is good");

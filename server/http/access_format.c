@@ -2,11 +2,13 @@
 #include "server/http/access_format.h"
 
 #include "server/base/alloc.h"
+#include "server/http/access_json.h"
 
 #include "server/http/access_format_priv.h"
 
 /*
- * A format is a list of steps: literal text, or an atom with an optional name.
+ * A format is a list of steps: literal text, or an atom with an optional name;
+ * or it is the word "json" (access_json.c).
  */
 
 struct gn_access_format {
@@ -14,11 +16,12 @@ struct gn_access_format {
     struct gn_access_step *steps;
     unsigned n_steps;
     unsigned n_notes;
+    bool is_json;
 };
 
 /* ---- compiling ---------------------------------------------------------- */
 
-/** "{name}i", "{name}o" or "{name}e". */
+/** "{name}i", "{name}o", "{name}e" or "{name}x". */
 static bool compile_named(
         struct gn_access_format *f, struct gn_slice atom, struct gn_access_step *step_out)
 {
@@ -26,7 +29,7 @@ static bool compile_named(
         return false;
     }
     step_out->text = gn_slice_of(atom.ptr + 1, atom.len - 3);
-    step_out->fn = gn_access_named_atom(atom.ptr[atom.len - 1]);
+    step_out->fn = gn_access_named_atom(atom.ptr[atom.len - 1], step_out->text);
     if (atom.ptr[atom.len - 1] == 'o') {
         step_out->note = f->n_notes++;
     }
@@ -76,7 +79,8 @@ enum gn_err gn_access_format_create(
     struct gn_slice rest;
     enum gn_err rc = GN_OK;
 
-    f->source = gn_xstrndup(text.ptr, text.len);
+    f->is_json = gn_slice_eq_nocase(text, GN_LIT("json"));
+    f->source = gn_xstrndup(text.ptr, f->is_json ? 0 : text.len);
     rest = gn_slice_str(f->source);
     while (rest.len > 0 && rc == GN_OK) {
         size_t literal = gn_slice_find(rest, '%');
@@ -122,7 +126,7 @@ static void note_field(const struct gn_access_format *f, struct gn_slice name,
     for (unsigned i = 0; i < f->n_steps; i++) {
         const struct gn_access_step *step = &f->steps[i];
 
-        if (step->fn == gn_access_named_atom('o') && notes[step->note].ptr == NULL &&
+        if (step->fn == gn_access_response_header && notes[step->note].ptr == NULL &&
                 gn_slice_eq_nocase(step->text, name)) {
             notes[step->note] = value;
         }
@@ -155,6 +159,9 @@ enum gn_err gn_access_format_write(const struct gn_access_format *format,
 {
     const struct gn_access_context c = {.ex = ex, .facts = facts, .out = out};
 
+    if (format->is_json) {
+        return gn_access_json_write(ex, facts, out);
+    }
     for (unsigned i = 0; i < format->n_steps; i++) {
         GN_TRY(format->steps[i].fn(&c, &format->steps[i]));
     }

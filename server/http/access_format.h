@@ -4,7 +4,7 @@
 
 /*
  * gunicorn's access-log format language, compiled once and then run per
- * exchange. The atoms are listed in server/http/access_log.h.
+ * exchange; or "json". Both are described in server/http/access_log.h.
  */
 
 #include <stdbool.h>
@@ -20,6 +20,8 @@ struct gn_access_format;
 struct gn_access_facts {
     gn_deadline now;                       /* the exchange has ended */
     struct gn_slice time;                  /* "[21/Nov/2026:05:24:29 +0000]" */
+    struct gn_slice utc;                   /* the same, "2026-11-21T05:24:29" */
+    unsigned ms;                           /* and the milliseconds behind it */
     const struct gn_slice *response_notes; /* n_response_headers values, or NULL: no head seen */
 };
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "server/base/ascii.h"
+#include "server/http/access_values.h"
 
 #include "server/http/access_format_priv.h"
 
@@ -10,9 +11,6 @@
  * What each atom writes. Whatever a client chose is escaped byte by byte, so
  * that no line can be forged and no terminal be driven.
  */
-
-#define VALUE_BYTES 8190u /* of one value; the rest is cut */
-#define USER_BYTES 128u
 
 /* ---- output ------------------------------------------------------------- */
 
@@ -30,7 +28,7 @@ static enum gn_err put_dash(const struct gn_access_context *c)
 static enum gn_err put_foreign(const struct gn_access_context *c, struct gn_slice text)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t len = GN_MIN(text.len, (size_t)VALUE_BYTES);
+    size_t len = GN_MIN(text.len, (size_t)GN_ACCESS_VALUE_BYTES);
     char *at;
 
     if (len == 0) {
@@ -76,68 +74,18 @@ static enum gn_err put_nothing(const struct gn_access_context *c, const struct g
     return put_dash(c);
 }
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (gn_ascii_is_digit(c)) {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/** Decodes until `size` bytes, the end, or the first byte that is not base64. */
-static size_t decode_base64(struct gn_slice text, char *into, size_t size)
-{
-    unsigned bits = 0;
-    unsigned n_bits = 0;
-    size_t n = 0;
-
-    for (size_t i = 0; i < text.len && n < size; i++) {
-        int value = base64_value(text.ptr[i]);
-
-        if (value < 0) {
-            break;
-        }
-        bits = (bits << 6 | (unsigned)value) & 0xfffu;
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            into[n++] = (char)(bits >> n_bits & 0xffu);
-        }
-    }
-    return n;
-}
-
 static enum gn_err put_user(const struct gn_access_context *c, const struct gn_access_step *step)
 {
-    struct gn_slice value = gn_http1_head_value(c->ex->head, GN_HDR_AUTHORIZATION);
-    struct gn_slice scheme = gn_slice_of(value.ptr, GN_MIN(value.len, (size_t)6));
-    char decoded[USER_BYTES];
-    size_t len;
+    char user[GN_ACCESS_USER_BYTES];
 
     (void)step;
-    if (!gn_slice_eq_nocase(scheme, GN_LIT("Basic "))) {
-        return put_dash(c);
-    }
-    len = decode_base64(gn_slice_trim_ows(gn_slice_skip(value, 6)), decoded, sizeof(decoded));
-    len = gn_slice_find(gn_slice_of(decoded, len), ':');
-    return put_foreign(c, gn_slice_of(decoded, len));
+    return put_foreign(c, gn_access_user(c->ex, user));
 }
 
 static enum gn_err put_time(const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
     return put(c, c->facts->time);
-}
-
-static struct gn_slice protocol_of(const struct gn_exchange *ex)
-{
-    return ex->head->minor_version == 0 ? GN_LIT("HTTP/1.0") : GN_LIT("HTTP/1.1");
 }
 
 static enum gn_err put_request_line(
@@ -151,7 +99,7 @@ static enum gn_err put_request_line(
     GN_TRY(put(c, GN_LIT(" ")));
     GN_TRY(put_foreign(c, c->ex->head->target));
     GN_TRY(put(c, GN_LIT(" ")));
-    return put(c, protocol_of(c->ex));
+    return put(c, gn_access_protocol(c->ex));
 }
 
 static enum gn_err put_method(const struct gn_access_context *c, const struct gn_access_step *step)
@@ -176,20 +124,19 @@ static enum gn_err put_protocol(
         const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
-    return put(c, protocol_of(c->ex));
+    return put(c, gn_access_protocol(c->ex));
 }
 
 static enum gn_err put_status(const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
-    return gn_buf_printf(
-            c->out, "%d", c->ex->status > 0 ? c->ex->status : gn_err_http_status(GN_ERR_GONE));
+    return gn_access_put_number(c->out, (uint64_t)gn_access_status(c->ex));
 }
 
 static enum gn_err put_bytes(const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
-    return gn_buf_printf(c->out, "%" PRIu64, c->ex->response_bytes);
+    return gn_access_put_number(c->out, c->ex->response_bytes);
 }
 
 static enum gn_err put_bytes_or_dash(
@@ -211,33 +158,34 @@ static enum gn_err put_user_agent(
     return put_foreign(c, gn_http1_head_value(c->ex->head, GN_HDR_USER_AGENT));
 }
 
-static int64_t duration_ns(const struct gn_access_context *c)
+/** A time in `unit_ns`, rounded down; a dash when there was none. */
+static enum gn_err put_duration(const struct gn_access_context *c, int64_t ns, int64_t unit_ns)
 {
-    return GN_MAX(c->facts->now - c->ex->times.first_byte, INT64_C(0));
+    return ns < 0 ? put_dash(c) : gn_access_put_number(c->out, (uint64_t)(ns / unit_ns));
 }
 
 static enum gn_err put_seconds(const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
-    return gn_buf_printf(c->out, "%" PRId64, duration_ns(c) / GN_NS_PER_S);
+    return put_duration(c, gn_access_times(c->ex, c->facts->now).total, GN_NS_PER_S);
 }
 
 static enum gn_err put_millis(const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
-    return gn_buf_printf(c->out, "%" PRId64, duration_ns(c) / GN_NS_PER_MS);
+    return put_duration(c, gn_access_times(c->ex, c->facts->now).total, GN_NS_PER_MS);
 }
 
 static enum gn_err put_micros(const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
-    return gn_buf_printf(c->out, "%" PRId64, duration_ns(c) / 1000);
+    return put_duration(c, gn_access_times(c->ex, c->facts->now).total, 1000);
 }
 
 static enum gn_err put_fraction(
         const struct gn_access_context *c, const struct gn_access_step *step)
 {
-    int64_t micros = duration_ns(c) / 1000;
+    int64_t micros = gn_access_times(c->ex, c->facts->now).total / 1000;
 
     (void)step;
     return gn_buf_printf(
@@ -260,7 +208,7 @@ static enum gn_err put_request_header(
     return field != NULL ? put_foreign(c, field->value) : put_dash(c);
 }
 
-static enum gn_err put_response_header(
+enum gn_err gn_access_response_header(
         const struct gn_access_context *c, const struct gn_access_step *step)
 {
     const struct gn_slice *notes = c->facts->response_notes;
@@ -333,6 +281,48 @@ static enum gn_err put_variable(
     return put_dash(c);
 }
 
+/* ---- what gunicorn has no atoms for ---------------------------------------- */
+
+static enum gn_err put_request_id(
+        const struct gn_access_context *c, const struct gn_access_step *step)
+{
+    (void)step;
+    return put(c, gn_exchange_request_id(c->ex));
+}
+
+static enum gn_err put_first_byte(
+        const struct gn_access_context *c, const struct gn_access_step *step)
+{
+    (void)step;
+    return put_duration(c, gn_access_times(c->ex, c->facts->now).first_byte, 1000);
+}
+
+static enum gn_err put_queue(const struct gn_access_context *c, const struct gn_access_step *step)
+{
+    (void)step;
+    return put_duration(c, gn_access_times(c->ex, c->facts->now).queue, 1000);
+}
+
+static enum gn_err put_python(const struct gn_access_context *c, const struct gn_access_step *step)
+{
+    (void)step;
+    return put_duration(c, gn_access_times(c->ex, c->facts->now).worker, 1000);
+}
+
+static enum gn_err put_bytes_in(
+        const struct gn_access_context *c, const struct gn_access_step *step)
+{
+    (void)step;
+    return gn_access_put_number(c->out, c->ex->bytes_in);
+}
+
+static enum gn_err put_bytes_out(
+        const struct gn_access_context *c, const struct gn_access_step *step)
+{
+    (void)step;
+    return gn_access_put_number(c->out, c->ex->bytes_out);
+}
+
 /* ---- names ---------------------------------------------------------------- */
 
 gn_access_fn gn_access_atom(struct gn_slice name)
@@ -370,13 +360,38 @@ gn_access_fn gn_access_atom(struct gn_slice name)
     return NULL;
 }
 
-gn_access_fn gn_access_named_atom(char letter)
+/** The `name` of "%({name}x)s". */
+static gn_access_fn extra_atom(struct gn_slice name)
+{
+    static const struct {
+        struct gn_slice name;
+        gn_access_fn fn;
+    } atoms[] = {
+            {GN_LIT_INIT("request_id"), put_request_id},
+            {GN_LIT_INIT("first_byte_us"), put_first_byte},
+            {GN_LIT_INIT("queue_us"), put_queue},
+            {GN_LIT_INIT("python_us"), put_python},
+            {GN_LIT_INIT("bytes_in"), put_bytes_in},
+            {GN_LIT_INIT("bytes_out"), put_bytes_out},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(atoms); i++) {
+        if (gn_slice_eq(atoms[i].name, name)) {
+            return atoms[i].fn;
+        }
+    }
+    return NULL;
+}
+
+gn_access_fn gn_access_named_atom(char letter, struct gn_slice name)
 {
     switch (letter) {
+    case 'x':
+        return extra_atom(name);
     case 'i':
         return put_request_header;
     case 'o':
-        return put_response_header;
+        return gn_access_response_header;
     case 'e':
         return put_variable;
     default:

@@ -28,8 +28,11 @@ struct gn_access_step {
 
 /** The atom of that single letter, or NULL. */
 gn_access_fn gn_access_atom(struct gn_slice name);
-/** The atom of that letter behind a name in braces: i, o or e; or NULL. */
-gn_access_fn gn_access_named_atom(char letter);
+/** The atom of that letter behind a name in braces: i, o, e or x; or NULL. */
+gn_access_fn gn_access_named_atom(char letter, struct gn_slice name);
+/** Appends a response header's value. */
+enum gn_err gn_access_response_header(
+        const struct gn_access_context *c, const struct gn_access_step *step);
 /** Text of the format itself. */
 enum gn_err gn_access_literal(const struct gn_access_context *c, const struct gn_access_step *step);
 

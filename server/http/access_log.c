@@ -43,6 +43,8 @@ struct gn_access_log {
     int64_t time_s; /* what time_text says */
     char time_text[TIME_BYTES];
     size_t time_len;
+    char utc_text[TIME_BYTES]; /* the same moment for JSON */
+    size_t utc_len;
 };
 
 static void on_timer(struct gn_timer *timer);
@@ -211,11 +213,19 @@ void gn_access_log_destroy(struct gn_access_log **log_ptr)
 
 /* ---- lines -------------------------------------------------------------- */
 
+/** "2026-11-21T05:24:29". */
+static void update_utc(struct gn_access_log *log, time_t now)
+{
+    struct tm t;
+
+    (void)gmtime_r(&now, &t);
+    log->utc_len = strftime(log->utc_text, sizeof(log->utc_text), "%Y-%m-%dT%H:%M:%S", &t);
+}
+
 /** "[21/Nov/2026:05:24:29 +0000]", made once a second. No locale: months are English. */
-static void update_time(struct gn_access_log *log)
+static void update_time(struct gn_access_log *log, int64_t now_s)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    int64_t now_s = gn_clock_wall() / GN_NS_PER_S;
     time_t now = (time_t)now_s;
     struct tm t;
     char sign;
@@ -233,21 +243,25 @@ static void update_time(struct gn_access_log *log)
             t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec, sign, offset / 3600, offset / 60 % 60);
     log->time_len = n > 0 ? GN_MIN((size_t)n, sizeof(log->time_text) - 1) : 0;
     log->time_s = now_s;
+    update_utc(log, now);
 }
 
 void gn_access_log_write(struct gn_access_log *log, const struct gn_exchange *ex)
 {
     size_t before = log->buf.len;
+    int64_t wall = gn_clock_wall();
     struct gn_access_facts facts;
 
     if (before >= BUFFER_BYTES) {
         log->n_lost++;
         return;
     }
-    update_time(log);
+    update_time(log, wall / GN_NS_PER_S);
     facts = (struct gn_access_facts){
             .now = gn_clock_now(),
             .time = gn_slice_of(log->time_text, log->time_len),
+            .utc = gn_slice_of(log->utc_text, log->utc_len),
+            .ms = (unsigned)(wall % GN_NS_PER_S / GN_NS_PER_MS),
             .response_notes = ex->priv->log_notes,
     };
     if (gn_access_format_write(log->format, ex, &facts, &log->buf) != GN_OK) {

@@ -3,7 +3,7 @@
 #define GN_SERVER_HTTP_ACCESS_LOG_H
 
 /*
- * One line per exchange, in gunicorn's format language. Lines are gathered in
+ * One line per exchange, in gunicorn's format language or as JSON. Lines are gathered in
  * memory and written a few times a second, or sooner when many gather. A
  * reader that stands still never stops the server: what does not fit is
  * dropped, counted, and the count is logged once the reader goes on.
@@ -15,8 +15,33 @@
  * %(D)s microseconds · %(L)s seconds with fraction · %(p)s process ·
  * %({name}i)s request header · %({name}o)s response header ·
  * %({name}e)s REMOTE_ADDR, REQUEST_METHOD and the like · %% a percent sign.
- * Status 499: the client left before the answer. Control bytes and quotes in
- * what a client sent are escaped.
+ * And ours: %({request_id}x)s · %({first_byte_us}x)s from the request's first
+ * byte to the response's · %({queue_us}x)s waiting for a worker ·
+ * %({python_us}x)s in Python, until the end of its answer · %({bytes_in}x)s and
+ * %({bytes_out}x)s on the wire, heads and framing included, as far as they came
+ * or the connection took them. "-" for a time there was none of.
+ * Status 499: the client left before the answer. Body bytes of a response that
+ * was cut short may include its framing. Control bytes, quotes and
+ * bytes beyond ASCII in what a client sent are escaped as \xHH; a value is cut
+ * after 8190 bytes.
+ *
+ * The format "json" writes one object a line, always with these keys in this
+ * order, null where there is nothing:
+ *
+ *   time           RFC 3339 in UTC, when the exchange ended
+ *   request_id     text
+ *   client         the client's address, without its port
+ *   user           of Basic authentication
+ *   scheme, method, host, path, query, protocol
+ *                  path and query as sent, undecoded
+ *   referer, user_agent
+ *   status         number; 499 as above
+ *   body_bytes     of the response, without framing
+ *   bytes_in, bytes_out, duration_us, first_byte_us, queue_us, python_us
+ *   pid
+ *
+ * Bytes a client sent appear as the characters of the same number (ISO 8859-1),
+ * so that nothing is lost; all but printable ASCII is written \u00HH.
  *
  * Thread: the loop thread.
  */

@@ -24,6 +24,7 @@ enum field {
     FIELD_STATUS,
     FIELD_REASON,
     FIELD_DETAIL,
+    FIELD_ID,
     FIELD_N,
 };
 
@@ -46,6 +47,7 @@ static enum field field_of(struct gn_slice name)
             [FIELD_STATUS] = GN_LIT_INIT("status"),
             [FIELD_REASON] = GN_LIT_INIT("reason"),
             [FIELD_DETAIL] = GN_LIT_INIT("detail"),
+            [FIELD_ID] = GN_LIT_INIT("request_id"),
     };
 
     for (unsigned f = FIELD_NONE + 1; f < FIELD_N; f++) {
@@ -77,7 +79,8 @@ static enum gn_err read_name(struct gn_slice *rest, enum field *field_out, struc
     *field_out = field_of(name);
     if (end == inside.len || *field_out == FIELD_NONE) {
         return gn_error_set(err, GN_ERR_INVALID, 0,
-                "\"{{" GN_SLICE_FMT "\": there are {{status}}, {{reason}} and {{detail}}",
+                "\"{{" GN_SLICE_FMT
+                "\": there are {{status}}, {{reason}}, {{detail}} and {{request_id}}",
                 (int)GN_MIN(name.len, (size_t)20), name.ptr);
     }
     *rest = gn_slice_skip(inside, end + 2);
@@ -123,6 +126,16 @@ enum gn_err gn_error_template_create(
     return rc;
 }
 
+bool gn_error_template_names_id(const struct gn_error_template *t)
+{
+    for (unsigned i = 0; t != NULL && i < t->n_pieces; i++) {
+        if (t->pieces[i].field == FIELD_ID) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void gn_error_template_destroy(struct gn_error_template **t)
 {
     if (*t == NULL) {
@@ -135,7 +148,7 @@ void gn_error_template_destroy(struct gn_error_template **t)
 
 static size_t page_bytes(const struct gn_error_template *t)
 {
-    size_t names = t != NULL ? t->n_pieces : 2;
+    size_t names = t != NULL ? t->n_pieces : 3;
     size_t text = t != NULL ? (size_t)GN_ERROR_TEMPLATE_BYTES : (size_t)BUILT_IN_BYTES;
 
     return text + names * VALUE_BYTES + BUILT_IN_BYTES;
@@ -224,6 +237,11 @@ static void write_html(struct gn_buf *page, const struct gn_error_facts *facts)
         append_escaped(page, facts->detail, escape_html);
         append_text(page, "</p>");
     }
+    if (facts->shows_id && facts->request_id.len > 0) {
+        append_text(page, "<p><small>");
+        append_escaped(page, facts->request_id, escape_html);
+        append_text(page, "</small></p>");
+    }
     append_text(page, "</body></html>\n");
 }
 
@@ -245,6 +263,9 @@ static void write_template(
         case FIELD_DETAIL:
             append_escaped(page, facts->detail, escape_html);
             break;
+        case FIELD_ID:
+            append_escaped(page, facts->request_id, escape_html);
+            break;
         case FIELD_NONE:
         case FIELD_N:
             break;
@@ -263,6 +284,11 @@ static void write_json(struct gn_buf *page, const struct gn_error_facts *facts)
     if (facts->detail.len > 0) {
         append_text(page, ",\"detail\":\"");
         append_escaped(page, facts->detail, escape_json);
+        append_text(page, "\"");
+    }
+    if (facts->shows_id && facts->request_id.len > 0) {
+        append_text(page, ",\"request_id\":\"");
+        append_escaped(page, facts->request_id, escape_json);
         append_text(page, "\"");
     }
     append_text(page, "}\n");
@@ -316,7 +342,12 @@ void gn_error_page_write(const struct gn_error_template *t, const struct gn_erro
     const struct gn_header type =
             GN_HEADER(CONTENT_TYPE, "Content-Type", gn_error_page_make(t, facts, &page));
     const struct gn_http1_response response = {
-            .status = facts->status, .headers = &type, .n_headers = 1, .date = date};
+            .status = facts->status,
+            .headers = &type,
+            .n_headers = 1,
+            .date = date,
+            .request_id = facts->shows_id ? facts->request_id : gn_slice_of("", 0),
+    };
     enum gn_err rc = gn_http1_writer_reply(writer, &response, gn_buf_slice(&page), out);
 
     gn_assert(rc == GN_OK);

@@ -8,9 +8,11 @@
  * replaced by a template of the operator's; nothing of the server is in either.
  *
  * A template is HTML with names in double braces: {{status}} is the number,
- * {{reason}} its phrase, {{detail}} a sentence for the reader or nothing. What
- * is put in is escaped.
+ * {{reason}} its phrase, {{detail}} a sentence for the reader or nothing,
+ * {{request_id}} the request's id. What is put in is escaped.
  */
+
+#include <stdbool.h>
 
 #include "server/base/buf.h"
 #include "server/base/err.h"
@@ -32,11 +34,16 @@ GN_MUST_CHECK enum gn_err gn_error_template_create(
 /** Accepts NULL inside. */
 void gn_error_template_destroy(struct gn_error_template **t);
 
+/** Whether it holds {{request_id}}; NULL does not. */
+bool gn_error_template_names_id(const struct gn_error_template *t);
+
 /** What a page says. */
 struct gn_error_facts {
     const struct gn_http1_head *head; /* NULL: it could not be read */
     int status;
-    struct gn_slice detail; /* one sentence for the reader; may be empty */
+    struct gn_slice detail;     /* one sentence for the reader; may be empty */
+    struct gn_slice request_id; /* may be empty */
+    bool shows_id;              /* on the built-in page, in JSON and as X-Request-ID */
 };
 
 /**

@@ -47,6 +47,8 @@ enum gn_err gn_exchange_start(
     before = out->len;
     rc = gn_http1_writer_head(&ex->writer, &response, out);
     if (rc == GN_OK) {
+        p->n_head_out = out->len - before;
+        ex->bytes_out += p->n_head_out;
         gn_exchange_note_started(p, gn_slice_skip(gn_buf_slice(out), before));
     }
     gn_http1_conn_close_out(p->conn, out);
@@ -130,6 +132,7 @@ enum gn_err gn_exchange_write(struct gn_exchange *ex, struct gn_bufq *part)
     rc = gn_http1_writer_body(&ex->writer, part->n_bytes, &piece);
     gn_assert(rc != GN_ERR_INVALID);
     if (piece.take > 0) {
+        ex->bytes_out += piece.prefix.len + piece.take + piece.suffix.len;
         write_part(p->conn, &piece, part);
         note_output(p->conn);
     }
@@ -157,6 +160,7 @@ void gn_exchange_finish(struct gn_exchange *ex)
         if (tail.len > 0) {
             struct gn_buf *out = gn_http1_conn_open_out(c);
 
+            ex->bytes_out += tail.len;
             if (gn_buf_append(out, tail) != GN_OK) {
                 p->is_aborted = true;
             }
@@ -185,6 +189,7 @@ void gn_exchange_send_continue(struct gn_exchange *ex)
     struct gn_exchange_private *p = gn_exchange_checked(ex);
     struct gn_http1_conn *c = gn_exchange_conn(p);
     struct gn_buf *out;
+    size_t before;
 
     if (!p->continue_owed || p->has_started || c == NULL) {
         return;
@@ -192,14 +197,48 @@ void gn_exchange_send_continue(struct gn_exchange *ex)
     p->continue_owed = false;
     c->is_rated = false; /* from now on it may be asked to hurry */
     out = gn_http1_conn_open_out(c);
+    before = out->len;
     if (gn_http1_writer_interim(&ex->writer, 100, NULL, 0, out) != GN_OK) {
         gn_log_error("100 (Continue) could not be written");
     }
+    ex->bytes_out += out->len - before;
     gn_http1_conn_close_out(c, out);
     note_output(c);
 }
 
 /* ---- serialised responses ----------------------------------------------- */
+
+/** Returns what follows the head that `bytes` begin with; `*len_out` is that head's length. */
+static struct gn_slice skip_head(struct gn_slice bytes, size_t *len_out)
+{
+    const char *end = memmem(bytes.ptr, bytes.len, "\r\n\r\n", 4);
+
+    *len_out = end != NULL ? (size_t)(end - bytes.ptr) + 4 : bytes.len;
+    return gn_slice_skip(bytes, *len_out);
+}
+
+/**
+ * Of a response that others serialise only its bytes tell the status before it
+ * has ended, and some never end. Interim heads may come first.
+ */
+GN_LOOP_THREAD static void note_serialised(struct gn_exchange_private *p, struct gn_slice bytes)
+{
+    while (gn_slice_starts_with(bytes, GN_LIT("HTTP/1.1 ")) && bytes.len > 12) {
+        uint64_t status = 0;
+        struct gn_slice head = bytes;
+
+        if (gn_slice_to_u64(gn_slice_of(bytes.ptr + 9, 3), 999, &status) != GN_OK) {
+            return;
+        }
+        bytes = skip_head(bytes, &head.len);
+        p->n_head_out += head.len;
+        if (status >= 200) {
+            p->ex.status = (int)status;
+            gn_exchange_note_started(p, head);
+            return;
+        }
+    }
+}
 
 enum gn_err gn_exchange_send(struct gn_exchange *ex, struct gn_bufq *bytes)
 {
@@ -211,9 +250,11 @@ enum gn_err gn_exchange_send(struct gn_exchange *ex, struct gn_bufq *bytes)
         gn_bufq_clear(bytes);
         return GN_ERR_GONE;
     }
-    if (!p->has_started && gn_bufq_peek(bytes, &first, 1) == 1) {
-        gn_exchange_note_started(p, gn_slice_of(first.iov_base, first.iov_len));
+    if (ex->status == 0 && gn_bufq_peek(bytes, &first, 1) == 1) {
+        note_serialised(p, gn_slice_of(first.iov_base, first.iov_len));
+        p->has_started = true; /* be it with hints */
     }
+    ex->bytes_out += bytes->n_bytes;
     gn_bufq_move(gn_http1_conn_queue(p->conn), bytes);
     note_output(p->conn);
     return check_full(p);
@@ -257,6 +298,7 @@ void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers
     struct gn_exchange_private *p = gn_exchange_checked(ex);
     struct gn_http1_conn *c = gn_exchange_conn(p);
     struct gn_buf *out;
+    size_t before;
     enum gn_err rc;
 
     gn_assert(!p->is_finished && !p->has_started);
@@ -269,13 +311,15 @@ void gn_exchange_upgrade(struct gn_exchange *ex, const struct gn_header *headers
         return;
     }
     out = gn_http1_conn_open_out(c);
+    before = out->len;
     rc = gn_http1_writer_upgrade(&ex->writer, headers, n_headers, out);
     if (rc != GN_OK) {
         gn_http1_conn_close_out(c, out);
         gn_exchange_refuse_reply(p, rc);
         return;
     }
-    gn_exchange_note_started(p, gn_buf_slice(out));
+    ex->bytes_out += out->len - before;
+    gn_exchange_note_started(p, gn_slice_skip(gn_buf_slice(out), before));
     ex->status = 101;
     gn_http1_conn_close_out(c, out);
     p->is_upgraded = true;

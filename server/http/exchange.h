@@ -50,7 +50,8 @@ struct gn_exchange_times {
     gn_deadline first_byte; /* of the request */
     gn_deadline ready;      /* serve was called */
     gn_deadline started;    /* a worker began; 0 when there was none */
-    gn_deadline replied;    /* first byte of the response was queued */
+    gn_deadline ended;      /* it ended, or was not waited for any longer */
+    gn_deadline replied;    /* first byte of the response was queued; 0 without an access log */
 };
 
 struct gn_exchange {
@@ -67,6 +68,7 @@ struct gn_exchange {
     struct gn_tls_facts *tls;         /* of the connection itself; NULL without TLS */
     struct gn_slice script_name; /* what proxies and routers took off the path, "" at the root */
     struct gn_slice path_info;   /* the rest, undecoded */
+    struct gn_slice request_id;  /* to be passed on to applications; else empty */
 
     /* settings of begin */
     enum gn_body_mode body_mode;
@@ -80,6 +82,8 @@ struct gn_exchange {
     struct gn_exchange_times times;
     int status;              /* of the response; 0 before it starts */
     uint64_t response_bytes; /* body bytes sent, for the log */
+    uint64_t bytes_in;       /* on the wire, head and framing included; set when it ends */
+    uint64_t bytes_out;      /* likewise, as far as the connection took them */
 
     struct gn_exchange_private *priv; /* server/http's own */
 };
@@ -198,6 +202,11 @@ GN_LOOP_THREAD bool gn_exchange_is_connected(const struct gn_exchange *ex);
 /** Bytes waiting for the client. */
 GN_LOOP_THREAD uint64_t gn_exchange_n_waiting(const struct gn_exchange *ex);
 GN_LOOP_THREAD struct gn_http_server *gn_exchange_server(const struct gn_exchange *ex);
+/**
+ * The request's id: what a trusted peer sent in X-Request-ID, when it is well
+ * formed, else one that is made now. Lives as long as the exchange.
+ */
+GN_LOOP_THREAD struct gn_slice gn_exchange_request_id(const struct gn_exchange *ex);
 /** The same all its life: a callback may name it to gn_assert_loop_thread first thing. */
 GN_ANY_THREAD struct gn_loop *gn_exchange_loop(const struct gn_exchange *ex);
 /** The HTTP status for an error a handler returned: one table for everybody. */

@@ -2,6 +2,7 @@
 #include "server/base/alloc.h"
 #include "server/base/obj.h"
 #include "server/http/access_log.h"
+#include "server/http/request_id.h"
 
 #include "server/http/exchange_priv.h"
 
@@ -79,6 +80,7 @@ struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn)
     }
     gn_list_append(&server->exchanges, &p->link);
     p->conn = conn;
+    p->serial = ++server->n_exchanges;
     p->ex.magic = GN_EXCHANGE_MAGIC;
     p->ex.head = &p->head;
     p->ex.peer = conn->origin.peer;
@@ -110,6 +112,9 @@ void gn_exchange_begin(struct gn_exchange_private *p)
     p->ex.path_info = p->head.path;
     p->continue_owed = p->head.expect_continue && !gn_http1_body_is_done(&c->body);
     p->has_begun = true;
+    if (GN_UNLIKELY(p->server->shows_request_ids)) {
+        p->ex.request_id = gn_exchange_request_id(&p->ex);
+    }
     if (p->ex.handler->ops->begin != NULL) {
         p->ex.handler->ops->begin(p->ex.handler, &p->ex);
     }
@@ -159,6 +164,35 @@ void gn_exchange_orphan(struct gn_exchange_private *p, enum gn_err why)
     gn_exchange_cancel(p, why);
 }
 
+void gn_exchange_note_input(struct gn_exchange_private *p)
+{
+    const struct gn_http1_conn *c = p->conn;
+
+    p->ex.bytes_in = p->has_head ? p->head.head_bytes + c->body.offset : gn_input_n_bytes(&c->in);
+}
+
+struct gn_slice gn_exchange_request_id(const struct gn_exchange *ex)
+{
+    struct gn_exchange_private *p = ex->priv;
+    struct gn_slice sent;
+    char *made;
+
+    if (p->request_id.len > 0) {
+        return p->request_id;
+    }
+    if (ex->peer_is_trusted && p->has_head) {
+        sent = gn_http1_head_value(ex->head, GN_HDR_X_REQUEST_ID);
+        if (gn_request_id_is_good(sent)) {
+            p->request_id = sent;
+            return sent;
+        }
+    }
+    made = gn_arena_alloc(&p->ex.arena, GN_REQUEST_ID_BYTES);
+    gn_request_id_make(&p->server->request_ids, p->serial, made);
+    p->request_id = gn_slice_of(made, GN_REQUEST_ID_BYTES);
+    return p->request_id;
+}
+
 /** The pool is bounded in bytes too: limits.fields may be large. */
 static unsigned max_free(const struct gn_http_server *server)
 {
@@ -187,6 +221,9 @@ void gn_exchange_end(struct gn_exchange_private *p)
 
     GN_CHECK_OBJ(&p->ex, GN_EXCHANGE_MAGIC);
     gn_defer_cancel(&p->end);
+    if (p->is_aborted && p->ex.response_bytes == 0 && p->ex.bytes_out > p->n_head_out) {
+        p->ex.response_bytes = p->ex.bytes_out - p->n_head_out; /* nobody knows it better */
+    }
     if (server->access_log != NULL && (p->has_head || p->ex.status != 0)) {
         gn_access_log_write(server->access_log, &p->ex);
     }

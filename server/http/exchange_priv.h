@@ -11,6 +11,7 @@
  */
 
 #include "server/base/obj.h"
+#include "server/http/error_page.h"
 #include "server/http/exchange.h"
 #include "server/http/rbuf.h"
 
@@ -28,6 +29,9 @@ struct gn_exchange_private {
     /* From here on everything is zeroed between two requests. */
     struct gn_http1_conn *conn; /* NULL once the client has left */
     struct gn_rbuf *block;      /* where the head lies; referenced since has_head */
+    uint64_t serial;            /* of the server's exchanges: what its id is made of */
+    struct gn_slice request_id; /* empty until somebody has asked for it */
+    size_t n_head_out;          /* of bytes_out, the heads of a response in parts */
     struct gn_slice *log_notes; /* response headers that the access log names */
     struct gn_bufq body_in;     /* of a streamed body: for the handler to take */
 
@@ -78,6 +82,9 @@ GN_LOOP_THREAD void gn_exchange_decide_keep_alive(struct gn_exchange_private *p)
 /** A handler's response as the writer wants it; `body_length` as there. */
 GN_LOOP_THREAD struct gn_http1_response gn_exchange_to_proto(
         struct gn_exchange_private *p, const struct gn_response *r, uint64_t body_length);
+/** What its error page says; its id only where that will be seen. */
+GN_LOOP_THREAD struct gn_error_facts gn_exchange_error_facts(
+        struct gn_exchange_private *p, int status, struct gn_slice detail);
 /** A response the writer refused: the handler's fault, told once, here; a 500. */
 GN_LOOP_THREAD void gn_exchange_refuse_reply(struct gn_exchange_private *p, enum gn_err rc);
 
@@ -96,6 +103,8 @@ GN_LOOP_THREAD void gn_exchange_serve(struct gn_exchange_private *p);
 GN_LOOP_THREAD void gn_exchange_orphan(struct gn_exchange_private *p, enum gn_err why);
 /** Calls cancel, once. */
 GN_LOOP_THREAD void gn_exchange_cancel(struct gn_exchange_private *p, enum gn_err why);
+/** The exchange is about to lose its connection: notes what came in. */
+GN_LOOP_THREAD void gn_exchange_note_input(struct gn_exchange_private *p);
 /** It is over: logs, releases, resets, gives it back to the pool. */
 GN_LOOP_THREAD void gn_exchange_end(struct gn_exchange_private *p);
 

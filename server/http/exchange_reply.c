@@ -33,8 +33,12 @@ void gn_exchange_conclude(struct gn_exchange_private *p)
 void gn_exchange_note_started(struct gn_exchange_private *p, struct gn_slice head)
 {
     p->has_started = true;
-    p->ex.times.replied = gn_loop_now(p->server->loop);
-    p->ex.status = p->ex.writer.status;
+    if (GN_UNLIKELY(p->server->access_log != NULL)) {
+        p->ex.times.replied = gn_clock_now(); /* the turn's time is that of the first byte, often */
+    }
+    if (p->ex.writer.status != 0) {
+        p->ex.status = p->ex.writer.status; /* it was serialised here */
+    }
     if (GN_UNLIKELY(gn_access_log_wants_head(p->server->access_log))) {
         gn_access_log_note_head(p->server->access_log, &p->ex, head);
     }
@@ -77,6 +81,7 @@ struct gn_http1_response gn_exchange_to_proto(
             .n_headers = r->n_headers,
             .body_length = body_length,
             .date = gn_http_server_date(p->server),
+            .request_id = p->ex.request_id,
     };
 }
 
@@ -99,6 +104,7 @@ GN_LOOP_THREAD static enum gn_err reply_small(
     enum gn_err rc = gn_http1_writer_reply(&p->ex.writer, &response, r->body, out);
 
     if (rc == GN_OK) {
+        p->ex.bytes_out += out->len - before;
         gn_exchange_note_started(p, gn_slice_skip(gn_buf_slice(out), before));
         close_last(p->conn, out);
     } else {
@@ -126,6 +132,7 @@ GN_LOOP_THREAD static enum gn_err reply_large(
     gn_assert(rc == GN_OK && piece.prefix.len == 0 && piece.suffix.len == 0);
     rc = gn_http1_writer_end(&p->ex.writer, &tail);
     gn_assert(rc == GN_OK && tail.len == 0);
+    p->ex.bytes_out += out->len - before + piece.take;
     gn_http1_conn_close_out_with(p->conn, out, gn_slice_of(r->body.ptr, piece.take));
     return GN_OK;
 }
@@ -160,9 +167,27 @@ void gn_exchange_reply(struct gn_exchange *ex, const struct gn_response *respons
     gn_exchange_conclude(p);
 }
 
+struct gn_error_facts gn_exchange_error_facts(
+        struct gn_exchange_private *p, int status, struct gn_slice detail)
+{
+    const struct gn_http_server *server = p->server;
+    struct gn_error_facts facts = {
+            .head = p->has_head ? &p->head : NULL,
+            .status = status,
+            .detail = detail,
+            .shows_id = server->shows_request_ids,
+    };
+
+    if (facts.shows_id || gn_error_template_names_id(server->error_template)) {
+        facts.request_id = gn_exchange_request_id(&p->ex);
+    }
+    return facts;
+}
+
 void gn_exchange_reply_error(struct gn_exchange *ex, int status, struct gn_slice detail)
 {
     struct gn_exchange_private *p = gn_exchange_checked(ex);
+    struct gn_error_facts facts;
     struct gn_buf *out;
     size_t before;
 
@@ -172,11 +197,12 @@ void gn_exchange_reply_error(struct gn_exchange *ex, int status, struct gn_slice
         return;
     }
     gn_exchange_decide_keep_alive(p);
+    facts = gn_exchange_error_facts(p, status, detail);
     out = gn_http1_conn_open_out(p->conn);
     before = out->len;
-    gn_error_page_write(p->server->error_template,
-            &(struct gn_error_facts){.head = &p->head, .status = status, .detail = detail},
-            gn_http_server_date(p->server), &ex->writer, out);
+    gn_error_page_write(
+            p->server->error_template, &facts, gn_http_server_date(p->server), &ex->writer, out);
+    ex->bytes_out += out->len - before;
     gn_exchange_note_started(p, gn_slice_skip(gn_buf_slice(out), before));
     ex->response_bytes = ex->writer.n_body;
     close_last(p->conn, out);
@@ -186,7 +212,8 @@ void gn_exchange_reply_error(struct gn_exchange *ex, int status, struct gn_slice
 struct gn_slice gn_exchange_error_page(
         const struct gn_exchange *ex, int status, struct gn_buf *page)
 {
-    const struct gn_error_facts facts = {.head = ex->head, .status = status};
+    const struct gn_error_facts facts =
+            gn_exchange_error_facts(ex->priv, status, gn_slice_of("", 0));
 
     return gn_error_page_make(ex->priv->server->error_template, &facts, page);
 }
@@ -194,7 +221,8 @@ struct gn_slice gn_exchange_error_page(
 void gn_exchange_reply_error_with(struct gn_exchange *ex, int status, struct gn_slice detail,
         const struct gn_header *headers, unsigned n_headers)
 {
-    const struct gn_error_facts facts = {.head = ex->head, .status = status, .detail = detail};
+    struct gn_exchange_private *p = gn_exchange_checked(ex);
+    const struct gn_error_facts facts = gn_exchange_error_facts(p, status, detail);
     struct gn_header *all = gn_arena_alloc(&ex->arena, (n_headers + 1) * sizeof(*all));
     struct gn_response response = {.status = status, .headers = all, .n_headers = n_headers + 1};
     struct gn_buf page;
@@ -203,7 +231,7 @@ void gn_exchange_reply_error_with(struct gn_exchange *ex, int status, struct gn_
         memcpy(all, headers, n_headers * sizeof(*all));
     }
     all[n_headers] = GN_HEADER(CONTENT_TYPE, "Content-Type",
-            gn_error_page_make(gn_exchange_checked(ex)->server->error_template, &facts, &page));
+            gn_error_page_make(p->server->error_template, &facts, &page));
     response.body = gn_buf_slice(&page);
     gn_exchange_reply(ex, &response);
     gn_buf_fini(&page);

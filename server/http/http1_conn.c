@@ -333,6 +333,9 @@ void gn_http1_conn_destroy(struct gn_http1_conn *c, enum gn_err why)
     gn_timeout_disarm(&c->read_time);
     gn_timeout_disarm(&c->write_time);
     gn_defer_cancel(&c->wake);
+    if (p != NULL) {
+        gn_exchange_note_input(p);
+    }
     gn_http1_conn_drop_output(c);
     gn_input_clear(&c->in, &server->blocks);
     if (c->is_reset) {

@@ -83,23 +83,29 @@ GN_LOOP_THREAD static void write_error(
     struct gn_http1_writer writer;
     struct gn_buf *out = gn_http1_conn_open_out(c);
     const struct gn_http1_head *head = p != NULL && p->has_head ? &p->head : NULL;
+    struct gn_error_facts facts = {.status = status, .detail = detail};
+    size_t before = out->len;
 
     if (head != NULL) {
         gn_http1_writer_init(&writer, head, false);
     } else {
         gn_http1_writer_init_closing(&writer);
     }
-    gn_error_page_write(c->server->error_template,
-            &(struct gn_error_facts){.head = head, .status = status, .detail = detail},
-            gn_http_server_date(c->server), &writer, out);
-    gn_http1_conn_close_out(c, out);
     if (p != NULL) {
+        facts = gn_exchange_error_facts(p, status, detail);
+    }
+    gn_error_page_write(
+            c->server->error_template, &facts, gn_http_server_date(c->server), &writer, out);
+    if (p != NULL) {
+        p->ex.bytes_out += out->len - before;
         if (!p->has_head) {
             p->head = (struct gn_http1_head){.minor_version = 1}; /* half of one, for the log */
         }
         p->ex.status = status;
         p->ex.response_bytes = writer.n_body;
+        gn_exchange_note_input(p);
     }
+    gn_http1_conn_close_out(c, out);
 }
 
 void gn_http1_conn_fail(struct gn_http1_conn *c, int status, enum gn_err why, const char *reason)
@@ -313,6 +319,7 @@ GN_LOOP_THREAD static enum gn_step_result after_answer(struct gn_http1_conn *c)
     bool keep = p->ex.writer.keep_alive && !c->closes;
     bool has_all = gn_http1_body_is_done(&c->body);
 
+    gn_exchange_note_input(p);
     c->exchange = NULL;
     if (p->is_upgraded) {
         gn_exchange_end(p);

@@ -71,8 +71,17 @@ struct gn_bufq *gn_http1_conn_queue(struct gn_http1_conn *c)
     return &c->out;
 }
 
+/** Output that nobody will get was not sent after all. */
+GN_LOOP_THREAD static void lose(struct gn_http1_conn *c, uint64_t n_bytes)
+{
+    if (c->exchange != NULL) {
+        c->exchange->ex.bytes_out -= GN_MIN(n_bytes, c->exchange->ex.bytes_out);
+    }
+}
+
 void gn_http1_conn_drop_output(struct gn_http1_conn *c)
 {
+    lose(c, gn_http1_conn_n_waiting(c));
     if (owns_batch(c)) {
         gn_buf_clear(&c->server->batch);
         c->server->batch_conn = NULL;
@@ -81,11 +90,12 @@ void gn_http1_conn_drop_output(struct gn_http1_conn *c)
 }
 
 /** Notes how a write ended. */
-static void note_write(struct gn_http1_conn *c, enum gn_err rc)
+GN_LOOP_THREAD static void note_write(struct gn_http1_conn *c, enum gn_err rc)
 {
     c->writes_want_read = rc == GN_ERR_WANT_READ;
     if (rc != GN_OK && rc != GN_ERR_WANT_WRITE && rc != GN_ERR_WANT_READ) {
         c->is_broken = true;
+        lose(c, c->out.n_bytes);
         gn_bufq_clear(&c->out);
     }
 }
@@ -103,7 +113,9 @@ GN_LOOP_THREAD static void write_directly(
     size_t n_sent = 0;
 
     note_write(c, gn_stream_writev(c->stream, iov, second.len > 0 ? 2 : 1, &n_sent));
-    if (!c->is_broken && n_sent < first.len + second.len) {
+    if (c->is_broken) {
+        lose(c, first.len + second.len - n_sent);
+    } else if (n_sent < first.len + second.len) {
         gn_bufq_append(&c->out, gn_slice_skip(first, n_sent));
         gn_bufq_append(&c->out, gn_slice_skip(second, n_sent - GN_MIN(n_sent, first.len)));
     }

@@ -39,6 +39,8 @@ struct gn_http_server *gn_http_server_create(
     server->handler = options->handler;
     server->access_log = options->access_log;
     server->error_template = options->error_template;
+    server->shows_request_ids = options->shows_request_ids;
+    gn_request_ids_init(&server->request_ids);
     server->limits = *limits;
     server->proxies = options->proxies;
     server->head_limits = (struct gn_http1_limits){

@@ -45,6 +45,9 @@ struct gn_http_server_options {
     struct gn_handler *handler;                     /* borrowed; serves every exchange */
     struct gn_access_log *access_log;               /* borrowed; NULL: none */
     const struct gn_error_template *error_template; /* borrowed; NULL: the built-in error page */
+    /* Requests' ids go to applications (exchange.request_id), to clients (X-Request-ID) and
+     * into error pages; else only to who asks for them. */
+    bool shows_request_ids;
 };
 
 struct gn_http_server_stats {

@@ -11,6 +11,7 @@
 #include "server/http/origin.h"
 #include "server/http/proxy_gate.h"
 #include "server/http/rbuf.h"
+#include "server/http/request_id.h"
 #include "server/loop/timeout_list.h"
 #include "server/net/stream.h"
 #include "server/proto/http1_parser.h"
@@ -48,6 +49,9 @@ struct gn_http_server {
     struct gn_handler *handler;
     struct gn_access_log *access_log;
     const struct gn_error_template *error_template;
+    bool shows_request_ids;
+    struct gn_request_ids request_ids;
+    uint64_t n_exchanges; /* taken since the start */
     struct gn_http_limits limits;
     struct gn_http_proxies proxies;
     struct gn_http1_limits head_limits; /* the part of limits that the parser looks at */

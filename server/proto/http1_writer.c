@@ -30,8 +30,8 @@ enum framing {
 };
 
 enum {
-    /* Status line, Date, Server, Content-Length or Transfer-Encoding, Connection and the
-     * empty line, each with room to spare; the reason is counted apart. */
+    /* Status line, Date, Server, the name X-Request-ID, Content-Length or Transfer-Encoding,
+     * Connection and the empty line, each with room to spare; the reason is counted apart. */
     FIXED_BYTES = 256,
     DECIMAL_BYTES = 20,
     CHUNK_SIZE_DIGITS = 16,
@@ -41,6 +41,7 @@ enum {
 struct fields {
     bool has_date;
     bool has_server;
+    bool has_request_id;
     bool has_upgrade;
     bool has_length;
     bool wants_close;
@@ -205,6 +206,7 @@ static const char *put_checked_field(struct gn_http1_writer *w, const struct gn_
     }
     f->has_date |= id == GN_HDR_DATE;
     f->has_server |= id == GN_HDR_SERVER;
+    f->has_request_id |= id == GN_HDR_X_REQUEST_ID;
     if (is_ours(w, id, h->value, f, &error)) {
         if (!(keep_upgrade && id == GN_HDR_UPGRADE)) {
             return error;
@@ -263,11 +265,14 @@ static enum gn_err settle_framing(
 }
 
 /* The fields that follow from the framing and from what the application left out. */
-static char *put_own_fields(
-        const struct gn_http1_writer *w, struct gn_slice date, const struct fields *f, char *at)
+static char *put_own_fields(const struct gn_http1_writer *w, const struct gn_http1_response *r,
+        const struct fields *f, char *at)
 {
-    if (!f->has_date && date.len > 0) {
-        at = put_field(at, GN_LIT("Date"), date);
+    if (!f->has_date && r->date.len > 0) {
+        at = put_field(at, GN_LIT("Date"), r->date);
+    }
+    if (GN_UNLIKELY(r->request_id.len > 0) && !f->has_request_id) {
+        at = put_field(at, GN_LIT("X-Request-ID"), r->request_id);
     }
     if (!f->has_server) {
         at = put(at, GN_LIT("Server: gustnado\r\n"));
@@ -317,7 +322,8 @@ enum gn_err gn_http1_writer_head(
     char *at;
 
     GN_TRY(check_status_line(w, response, &reason));
-    GN_TRY(reserve(out, reason.len, response->headers, response->n_headers));
+    GN_TRY(reserve(
+            out, reason.len + response->request_id.len, response->headers, response->n_headers));
     at = put_status_line(out->ptr + out->len, response->status, reason);
     rc = put_headers(
             &next, response->headers, response->n_headers, response->status == 426, &f, &at);
@@ -331,7 +337,7 @@ enum gn_err gn_http1_writer_head(
         return rc;
     }
     next.status = (uint16_t)response->status;
-    at = put_own_fields(&next, response->date, &f, at);
+    at = put_own_fields(&next, response, &f, at);
     out->len = (size_t)(at - out->ptr);
     next.state = BODY;
     *w = next;

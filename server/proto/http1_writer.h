@@ -59,8 +59,9 @@ struct gn_http1_response {
     struct gn_slice reason;          /* empty: the standard phrase */
     const struct gn_header *headers; /* ids may be GN_HDR_UNSET; checked unless flagged so */
     unsigned n_headers;
-    uint64_t body_length; /* or GN_LENGTH_UNKNOWN */
-    struct gn_slice date; /* 29 bytes from a gn_http_date_cache; empty: no Date field */
+    uint64_t body_length;       /* or GN_LENGTH_UNKNOWN */
+    struct gn_slice date;       /* 29 bytes from a gn_http_date_cache; empty: no Date field */
+    struct gn_slice request_id; /* for X-Request-ID, known to be right; empty: no such field */
 };
 
 /** Prepares for the answer to `head`; `keep_alive` false closes whatever the client wishes. */
@@ -70,8 +71,8 @@ GN_ANY_THREAD void gn_http1_writer_init(
 GN_ANY_THREAD void gn_http1_writer_init_closing(struct gn_http1_writer *w);
 
 /**
- * Appends a status line and fields. Adds what is missing of Date, Server
- * (`gustnado`), Content-Length or Transfer-Encoding, and Connection.
+ * Appends a status line and fields. Adds what is missing of Date,
+ * X-Request-ID, Server (`gustnado`), Content-Length or Transfer-Encoding, and Connection.
  *
  * - A Content-Length among the headers declares the length when body_length is
  *   GN_LENGTH_UNKNOWN; when both are given they must agree (but for HEAD and 304).

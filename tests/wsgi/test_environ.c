@@ -228,6 +228,22 @@ Test(environ, names_the_server)
     gn_wsgi_environ_fini(&env);
 }
 
+Test(environ, passes_the_request_id_on_when_there_is_one)
+{
+    gn_assert_gil();
+    PyObject *globals;
+
+    wsgi_request_parse(&request, "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: theirs\r\n\r\n");
+    globals = build(GN_LIT(""), request.head.path, 0);
+    wsgi_run(globals,
+            "assert e['HTTP_X_REQUEST_ID'] == 'theirs' and 'gustnado.request_id' not in e, e");
+    Py_DECREF(globals);
+    request.exchange.request_id = GN_LIT("ours");
+    globals = build(GN_LIT(""), request.head.path, 0);
+    wsgi_run(globals, "assert e['HTTP_X_REQUEST_ID'] == e['gustnado.request_id'] == 'ours', e");
+    end(globals);
+}
+
 Test(environ, names_the_client)
 {
     gn_assert_gil();

@@ -95,7 +95,8 @@ void http_fixture_start(struct http_fixture *f)
     const struct gn_http_server_options options = {.limits = f->limits,
             .proxies = f->proxies,
             .handler = &f->handler,
-            .access_log = f->access_log};
+            .access_log = f->access_log,
+            .shows_request_ids = f->shows_request_ids};
 
     gn_assert_loop_thread(f->loop);
     f->server = gn_http_server_create(f->loop, &options);

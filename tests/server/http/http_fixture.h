@@ -22,6 +22,7 @@ struct http_fixture {
     struct gn_http_server *server;
     struct gn_http_limits limits; /* set before http_fixture_start; so is the next */
     struct gn_http_proxies proxies;
+    bool shows_request_ids;
     struct gn_access_log *access_log;
 
     struct gn_mem_stream *stream; /* dead once record.is_destroyed */

@@ -33,7 +33,13 @@ static void setup(struct fixture *f)
     f->ex.head = &f->head;
     f->ex.status = 201;
     f->ex.response_bytes = 1234;
-    f->ex.times.first_byte = 5 * GN_NS_PER_S;
+    f->ex.bytes_in = 345;
+    f->ex.bytes_out = 6789;
+    f->ex.times = (struct gn_exchange_times){.first_byte = 5 * GN_NS_PER_S,
+            .ready = 5 * GN_NS_PER_S + 250000,
+            .started = 5 * GN_NS_PER_S + 500000,
+            .ended = 6 * GN_NS_PER_S + 500000,
+            .replied = 6 * GN_NS_PER_S + 500000000};
     f->ex.peer = (struct gn_addr){.len = sizeof(f->ex.peer.u.in)};
     f->ex.peer.u.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(4321)};
     f->ex.peer.u.in.sin_addr.s_addr = htonl(0xc0000207u);
@@ -83,6 +89,11 @@ Test(access_format, writes_every_atom)
             {"%(M)s", "2034"},
             {"%(D)s", "2034567"},
             {"%(L)s", "2.034567"},
+            {"%({first_byte_us}x)s", "1500000"},
+            {"%({queue_us}x)s", "250"},
+            {"%({python_us}x)s", "1000000"},
+            {"%({bytes_in}x)s", "345"},
+            {"%({bytes_out}x)s", "6789"},
             {"%({host}i)s", "example.org"},
             {"%({HOST}i)s", "example.org"},
             {"%({x-odd}i)s", "a\\x09b\\xc3\\xa9\\x5c"},
@@ -128,6 +139,15 @@ Test(access_format, says_499_and_a_dash_when_nothing_was_answered)
     cr_assert_str_eq(line(&f, "%(s)s %(b)s %(B)s"), "499 - 0");
 }
 
+Test(access_format, says_a_dash_for_a_time_there_was_none_of)
+{
+    struct fixture f;
+
+    setup(&f);
+    f.ex.times = (struct gn_exchange_times){.first_byte = 5 * GN_NS_PER_S};
+    cr_assert_str_eq(line(&f, "%({first_byte_us}x)s %({queue_us}x)s %({python_us}x)s"), "- - -");
+}
+
 Test(access_format, a_unix_client_has_no_address)
 {
     struct fixture f;
@@ -165,7 +185,7 @@ Test(access_format, finds_response_headers)
 Test(access_format, names_the_atom_it_does_not_know)
 {
     static const char *const bad[] = {"%(z)s", "%(hh)s", "%(h)d", "%(h", "%h", "%", "%({}i)s",
-            "%({x}z)s", "%({x)s", "a %()s"};
+            "%({x}z)s", "%({x)s", "a %()s", "%({unknown}x)s", "%({}x)s", "JSON %(json)s"};
 
     for (size_t i = 0; i < GN_ARRAY_LEN(bad); i++) {
         struct gn_access_format *format = NULL;

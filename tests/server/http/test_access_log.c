@@ -105,6 +105,121 @@ Test(access_log, says_499_when_the_client_left)
     remove_all(path);
 }
 
+static void reply_in_parts(struct http_fixture *f, struct gn_exchange *ex)
+{
+    const struct gn_response head = {.status = 200};
+    struct gn_bufq part = {0};
+
+    gn_assert_loop_thread(f->loop);
+    cr_assert_eq(gn_exchange_start(ex, &head, GN_LENGTH_UNKNOWN), GN_OK);
+    gn_bufq_append(&part, GN_LIT("0123456789"));
+    cr_assert_eq(gn_exchange_write(ex, &part), GN_OK);
+    gn_exchange_finish(ex);
+}
+
+static void reply_large(struct http_fixture *f, struct gn_exchange *ex)
+{
+    static char body[100000];
+    const struct gn_response response = {.status = 200, .body = gn_slice_of(body, sizeof(body))};
+
+    gn_assert_loop_thread(f->loop);
+    memset(body, 'x', sizeof(body));
+    gn_exchange_reply(ex, &response);
+}
+
+static void give_up(struct http_fixture *f, struct gn_exchange *ex)
+{
+    gn_assert_loop_thread(f->loop);
+    gn_exchange_abort(ex);
+}
+
+#define POST_CHUNKED                                                                               \
+    "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+#define POST_EXPECT                                                                                \
+    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+
+/* Against what really was fed and written, whatever the framing. */
+Test(access_log, counts_the_bytes_on_the_wire)
+{
+    static const struct {
+        const char *first;
+        const char *second; /* after the first was read; "" */
+        http_fixture_fn serve;
+    } cases[] = {
+            {GET, "", NULL},
+            {GET, "", reply_with_header},
+            {GET, "", reply_in_parts},
+            {GET, "", reply_large},
+            {GET, "", give_up},
+            {"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "", reply_in_parts},
+            {POST_CHUNKED, "", NULL},
+            {POST_EXPECT, "hello", reply_in_parts},
+            {"nonsense\r\n\r\n", "", NULL},
+            {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\n", NULL},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct http_fixture f;
+        char path[PATH_BYTES];
+        char expected[64];
+
+        temporary_path(path, "log");
+        setup(&f, path, "%({bytes_in}x)s %({bytes_out}x)s");
+        f.serve = cases[i].serve;
+        http_fixture_feed(&f, cases[i].first);
+        http_fixture_feed(&f, cases[i].second);
+        gn_mem_stream_end(f.stream);
+        http_fixture_turn(&f);
+        (void)snprintf(expected, sizeof(expected), "%zu %zu\n",
+                strlen(cases[i].first) + strlen(cases[i].second), f.record.output.len);
+        gn_assert_loop_thread(f.loop);
+        gn_access_log_flush(f.access_log);
+        cr_assert_str_eq(
+                content(path), expected, "case %zu: %s instead of %s", i, content(path), expected);
+        http_fixture_fini(&f);
+        remove_all(path);
+    }
+}
+
+/** Begins a long response on the exchange that is held. */
+static void reply_started(struct http_fixture *f)
+{
+    static char bytes[20000];
+    const struct gn_response head = {.status = 200};
+    struct gn_bufq part = {0};
+
+    gn_assert_loop_thread(f->loop);
+    cr_assert_eq(gn_exchange_start(f->held[0], &head, GN_LENGTH_UNKNOWN), GN_OK);
+    gn_bufq_append(&part, gn_slice_of(bytes, sizeof(bytes)));
+    cr_assert_eq(gn_exchange_write(f->held[0], &part), GN_OK);
+}
+
+Test(access_log, counts_no_bytes_that_the_client_did_not_take)
+{
+    struct http_fixture f;
+    char path[PATH_BYTES];
+    char expected[64];
+
+    temporary_path(path, "log");
+    setup(&f, path, "%(s)s %({bytes_out}x)s");
+    f.serve = http_fixture_hold;
+    http_fixture_feed(&f, GET);
+    f.stream->room = 1000;
+    reply_started(&f);
+    http_fixture_turn(&f);
+    cr_assert_eq(f.record.output.len, 1000);
+    gn_mem_stream_kill(f.stream);
+    http_fixture_turn(&f);
+    gn_exchange_abort(f.held[0]);
+    http_fixture_turn(&f);
+    (void)snprintf(expected, sizeof(expected), "200 %zu\n", f.record.output.len);
+    gn_assert_loop_thread(f.loop);
+    gn_access_log_flush(f.access_log);
+    cr_assert_str_eq(content(path), expected);
+    http_fixture_fini(&f);
+    remove_all(path);
+}
+
 Test(access_log, flushes_by_itself_and_at_the_end)
 {
     struct http_fixture f;

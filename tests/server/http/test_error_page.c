@@ -2,6 +2,9 @@
 #include "server/http/error_page.h"
 #include "tests/support/test.h"
 
+static const char *request_id = "";
+static bool shows_id;
+
 /** A whole response; `t` NULL: the built-in page, `request` NULL: no head was read. */
 static const char *page_by(
         const struct gn_error_template *t, const char *request, int status, const char *detail)
@@ -11,7 +14,10 @@ static const char *page_by(
     struct gn_http1_parser parser;
     struct gn_http1_head head;
     struct gn_header headers[8];
-    struct gn_error_facts facts = {.status = status, .detail = gn_slice_str(detail)};
+    struct gn_error_facts facts = {.status = status,
+            .detail = gn_slice_str(detail),
+            .request_id = gn_slice_str(request_id),
+            .shows_id = shows_id};
     size_t consumed;
 
     gn_buf_fini(&out);
@@ -116,6 +122,19 @@ Test(error_page, head_gets_the_length_and_no_page)
     cr_assert_str_eq(strstr(text, "\r\n\r\n"), "\r\n\r\n", "%s", text);
 }
 
+Test(error_page, shows_the_id_where_it_is_to_be_shown)
+{
+    static const char json[] = "GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n";
+
+    request_id = "an-id";
+    cr_assert_not(has(page(json, 404, ""), "an-id"));
+    cr_assert_not(has(page(NULL, 404, ""), "an-id"));
+    shows_id = true;
+    cr_assert(has(page(json, 404, ""), "X-Request-ID: an-id\r\n"));
+    cr_assert(has(page(json, 404, ""), ",\"request_id\":\"an-id\"}"));
+    cr_assert(has(page(NULL, 404, ""), "<p><small>an-id</small></p></body>"));
+}
+
 /* ---- templates ---------------------------------------------------------- */
 
 static struct gn_error_template *template_of(const char *text)
@@ -153,10 +172,22 @@ Test(error_page, a_template_stands_in_for_the_built_in_page)
     }
 }
 
+Test(error_page, a_template_may_name_the_id)
+{
+    struct gn_error_template *t = template_of("<p>{{request_id}}</p>");
+
+    cr_assert(gn_error_template_names_id(t));
+    request_id = "a<b";
+    cr_assert(has(page_by(t, NULL, 400, ""), "\r\n\r\n<p>a&lt;b</p>"));
+    gn_error_template_destroy(&t);
+}
+
 Test(error_page, json_stays_json_beside_a_template)
 {
     struct gn_error_template *t = template_of("<p>{{status}}</p>");
 
+    cr_assert_not(gn_error_template_names_id(t));
+    cr_assert_not(gn_error_template_names_id(NULL));
     cr_assert(has(
             page_by(t, "GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n", 503, ""),
             "\r\n\r\n{\"status\":503,\"error\":\"Service Unavailable\"}\n"));

@@ -340,6 +340,37 @@ Test(exchange, serialised_bytes_pass_unchanged)
     http_fixture_fini(&f);
 }
 
+Test(exchange, the_status_of_serialised_bytes_is_known_while_they_come)
+{
+    static const struct {
+        const char *parts[3];
+        int status;
+    } cases[] = {
+            {{"HTTP/1.1 202 Accepted\r\n\r\n", "more"}, 202},
+            {{"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n", "HTTP/1.1 404 Not Found\r\n\r\n"},
+                    404},
+            {{"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 201 Created\r\n\r\nHTTP/1.1 500 x"}, 201},
+            {{"HTTP/1.1 103 Early Hints\r\n\r\n"}, 0},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct http_fixture f;
+
+        setup(&f, http_fixture_hold);
+        http_fixture_feed(&f, GET);
+        gn_assert_loop_thread(f.loop);
+        for (unsigned k = 0; k < 3 && cases[i].parts[k] != NULL; k++) {
+            struct gn_bufq bytes = {0};
+
+            gn_bufq_append(&bytes, gn_slice_str(cases[i].parts[k]));
+            cr_assert_eq(gn_exchange_send(f.held[0], &bytes), GN_OK);
+        }
+        cr_assert_eq(f.held[0]->status, cases[i].status, "case %zu", i);
+        gn_exchange_abort(f.held[0]);
+        http_fixture_fini(&f);
+    }
+}
+
 /* ---- streamed request bodies -------------------------------------------- */
 
 static void stream_it(struct http_fixture *f, struct gn_exchange *ex)

@@ -261,6 +261,28 @@ Test(http1_writer, writes_the_date_it_is_given)
     gn_buf_fini(&out);
 }
 
+Test(http1_writer, adds_the_request_id_unless_there_is_one)
+{
+    const struct gn_header own = {.name = GN_LIT("x-request-id"), .value = GN_LIT("own")};
+    struct gn_http1_response r = {.status = 200, .request_id = GN_LIT("given")};
+    struct gn_http1_head head = {.method = GN_METHOD_GET, .minor_version = 1, .keep_alive = true};
+
+    for (unsigned n = 0; n < 2; n++) {
+        struct gn_http1_writer w;
+        struct gn_buf out;
+
+        r.headers = &own;
+        r.n_headers = n;
+        gn_http1_writer_init(&w, &head, true);
+        gn_buf_init(&out, 4096);
+        cr_assert_eq(gn_http1_writer_head(&w, &r, &out), GN_OK);
+        cr_assert_eq(gn_buf_append(&out, gn_slice_of("", 1)), GN_OK);
+        cr_assert_eq(strstr(out.ptr, "\r\nX-Request-ID: given\r\n") != NULL, n == 0);
+        cr_assert_eq(strstr(out.ptr, "\r\nx-request-id: own\r\n") != NULL, n == 1);
+        gn_buf_fini(&out);
+    }
+}
+
 Test(http1_writer, fails_whole_when_the_buffer_is_full)
 {
     struct gn_http1_response r = {.status = 200};
