@@ -24,13 +24,14 @@ static enum gn_err put_key(struct gn_buf *out, const char *key)
 static char *escape(char *at, unsigned char byte)
 {
     static const char hex[] = "0123456789abcdef";
+    static const char start[] = {'\\', 'u', '0', '0'};
 
     if (byte == '"' || byte == '\\') {
         *at++ = '\\';
         *at++ = (char)byte;
         return at;
     }
-    memcpy(at, "\\u00", 4);
+    memcpy(at, start, sizeof(start));
     at[4] = hex[byte >> 4];
     at[5] = hex[byte & 15];
     return at + ESCAPED_BYTES;
