@@ -58,7 +58,8 @@ class Server:
             self.port = free.getsockname()[1]
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-subj", "/CN=soak", "-keyout", f"{folder}/key",
+             "-nodes", "-days", "2", "-subj", "/CN=soak", "-addext",
+             "keyUsage=critical,digitalSignature,keyCertSign", "-keyout", f"{folder}/key",
              "-out", f"{folder}/cert"], check=True, capture_output=True)
         self.context = ssl.create_default_context(cafile=f"{folder}/cert")
         self.context.check_hostname = False

@@ -69,5 +69,5 @@ def pytest_unconfigure(config):
     passed = len(reporter.stats.get("passed", []))
     skipped = len(reporter.stats.get("skipped", []))
     failed = len(reporter.stats.get("failed", [])) + len(reporter.stats.get("error", []))
-    tail = f" ({skipped} skipped)" if skipped else ""
+    tail = f", {skipped} skipped" if skipped else ""
     reporter.write_line(f"{passed} passed, {failed} failed{tail}")

@@ -33,6 +33,11 @@ class Made:
         if san:
             words += ["-addext", f"subjectAltName={san}"]
         words += ["-addext", "basicConstraints=critical,CA:" + ("TRUE" if ca else "FALSE")]
+        if ca:  # Python 3.13 is strict (RFC 5280)
+            words += ["-addext", "keyUsage=critical,keyCertSign", "-addext",
+                      "subjectKeyIdentifier=hash"]
+        elif issuer:
+            words += ["-addext", "authorityKeyIdentifier=keyid"]
         if issuer:
             words += ["-CA", issuer.cert, "-CAkey", issuer.key]
         openssl(*words)
