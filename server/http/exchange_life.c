@@ -101,14 +101,23 @@ struct gn_exchange_private *gn_exchange_take(struct gn_http1_conn *conn)
     return p;
 }
 
+/**
+ * Some proxies take any answer to a WebSocket's handshake for the beginning of
+ * a tunnel: what comes behind one that fails must not be taken for requests.
+ */
+GN_LOOP_THREAD static bool may_keep_alive(const struct gn_exchange_private *p)
+{
+    unsigned max_requests = p->server->limits.requests_per_conn;
+
+    return !p->server->is_stopping && !p->head.wants_websocket &&
+            (max_requests == 0 || p->conn->n_requests < max_requests);
+}
+
 void gn_exchange_begin(struct gn_exchange_private *p)
 {
     const struct gn_http1_conn *c = p->conn;
-    unsigned max_requests = p->server->limits.requests_per_conn;
-    bool keep_alive =
-            !p->server->is_stopping && (max_requests == 0 || c->n_requests < max_requests);
 
-    gn_http1_writer_init(&p->ex.writer, &p->head, keep_alive);
+    gn_http1_writer_init(&p->ex.writer, &p->head, may_keep_alive(p));
     p->ex.path_info = p->head.path;
     p->continue_owed = p->head.expect_continue && !gn_http1_body_is_done(&c->body);
     p->has_begun = true;

@@ -258,13 +258,21 @@ static const struct gn_websocket_ops judging_ops = {.accept = judge,
         .data = route_data,
         .protocols = protocols};
 
+static void connect_again(struct web_fixture *f)
+{
+    web_hang_up(f, &f->client);
+    web_connect(f, &f->client);
+}
+
 Test(websocket_handler, asks_before_it_accepts)
 {
     struct web_fixture f;
 
     init(&f, &judging_ops);
     cr_assert_eq(web_upgrade(&f, &f.client, "/ws/a", ""), 401);
+    connect_again(&f); /* a handshake that fails ends the connection */
     cr_assert_eq(web_upgrade(&f, &f.client, "/ws/a?token=elsewhere", ""), 307);
+    connect_again(&f);
     cr_assert_eq(n_closed, 0);
     cr_assert_eq(
             web_upgrade(&f, &f.client, "/ws/b%20c?token=1", "Sec-WebSocket-Protocol: v0, v1\r\n"),

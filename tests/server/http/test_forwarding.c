@@ -129,6 +129,7 @@ static void check_all(
 
 #define DIRECT "192.0.2.1:40000 http h 0 '':"
 
+/* mod_wsgi CVE-2022-2255 GHSA-7527-8855-9cf8: one of them was forgotten. */
 Test(forwarding, removes_every_such_field_of_a_peer_that_is_not_trusted)
 {
     static const struct request_case cases[] = {

@@ -51,8 +51,28 @@ Test(http1_advisories, heads_with_two_meanings)
                     HEAD("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400,
                     NULL},
             {"cheroot #714", HEAD("Content-Length : 5\r\n"), 400, "white space before the colon"},
+            {"cheroot #275, length by int()", HEAD("Content-Length: 1_0\r\n"), 400, NULL},
+            {"cheroot #737, obs-fold", HEAD("A: b\r\n c\r\n"), 400, NULL},
+            {"cheroot #737, the last length wins",
+                    HEAD("Content-Length: 5\r\nContent-Length: 0\r\n"), 400, NULL},
+            {"uwsgi #2560, atoi", HEAD("Content-Length: 5abc\r\n"), 400, NULL},
+            {"uwsgi #2775, both", HEAD("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400,
+                    NULL},
+            {"aiohttp CVE-2023-47641, both",
+                    HEAD("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400, NULL},
+            {"gunicorn 26, GET of an authority",
+                    GN_LIT_INIT("GET example.com:443 HTTP/1.1\r\nHost: h\r\n\r\n"), 400, NULL},
+            {"gunicorn 26, DEL", HEAD("A: \x7f\r\n"), 400, NULL},
             {"meinheld CVE-2020-7658", HEAD("Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n"),
                     400, NULL},
+    };
+
+    head_cases_check(cases, GN_ARRAY_LEN(cases));
+}
+
+Test(http1_advisories, heads_with_two_meanings_in_other_languages)
+{
+    static const struct head_case cases[] = {
             {"puma CVE-2021-41136", GN_LIT_INIT("GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n"), 400,
                     "bare LF"},
             {"puma CVE-2022-24790, obs-fold", HEAD("Transfer-Encoding:\r\n chunked\r\n"), 400,

@@ -94,6 +94,8 @@ Test(uri, file_paths_never_leave_the_root)
             {GN_LIT_INIT("/a\0b"), GN_ERR_INVALID, GN_LIT_INIT("")},
             {GN_LIT_INIT("/a\nb"), GN_ERR_INVALID, GN_LIT_INIT("")},
             {GN_LIT_INIT("/a\x7f"), GN_ERR_INVALID, GN_LIT_INIT("")},
+            /* tornado CVE-2023-28370: no path begins with the name of another host */
+            {GN_LIT_INIT("//evil.example/../"), GN_OK, GN_LIT_INIT("")},
     };
     struct gn_arena arena = {0};
 
@@ -104,6 +106,42 @@ Test(uri, file_paths_never_leave_the_root)
         cr_assert(cases[i].rc != GN_OK || gn_slice_eq(out, cases[i].out), "%zu: " GN_SLICE_FMT, i,
                 GN_SLICE_ARG(out));
     }
+    gn_arena_fini(&arena);
+}
+
+/* Decoded first, then judged: no escape hides a step up. */
+Test(uri, uwsgi_cve_2018_7490_escaped_steps_up)
+{
+    static const char *const paths[] = {
+            "/..%2fetc/passwd", "/a/..%2f..%2fetc", "/%2e%2e/etc", "/%2E%2e%2Fetc", "/.%2e/etc"};
+    struct gn_arena arena = {0};
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(paths); i++) {
+        struct gn_slice decoded = {NULL, 0};
+        struct gn_slice out = {NULL, 0};
+
+        cr_assert_eq(gn_uri_decode(&arena, gn_slice_str(paths[i]), GN_URI_PATH, &decoded), GN_OK);
+        cr_assert_eq(gn_uri_to_file_path(&arena, decoded, &out), GN_ERR_REFUSED, "%s", paths[i]);
+    }
+    gn_arena_fini(&arena);
+}
+
+/* Any number of steps and any length, without a buffer of fixed size. */
+Test(uri, uwsgi_cve_2018_6758_long_paths)
+{
+    enum { N = 20000 };
+    static char path[4 * N];
+    struct gn_arena arena = {0};
+    struct gn_slice out = {NULL, 0};
+
+    for (size_t i = 0; i < N; i++) {
+        memcpy(path + 4 * i, i % 2 == 0 ? "/abc" : "/../", 4);
+    }
+    cr_assert_eq(gn_uri_to_file_path(&arena, gn_slice_of(path, sizeof(path)), &out), GN_OK);
+    cr_assert_eq(out.len, 0);
+    memset(path + 1, 'a', sizeof(path) - 1);
+    cr_assert_eq(gn_uri_to_file_path(&arena, gn_slice_of(path, sizeof(path)), &out), GN_OK);
+    cr_assert_eq(out.len, sizeof(path) - 1);
     gn_arena_fini(&arena);
 }
 

@@ -221,7 +221,7 @@ Test(ws_frame, refuses_broken_headers)
             {GN_LIT_INIT("\x82\xff\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04"),
                     {"64 bits for 65535", "E1002", {99999, false}}},
             {GN_LIT_INIT("\x82\xff\x80\0\0\0\0\0\0\0\x01\x02\x03\x04"),
-                    {"top bit of 64 set", "E1002", {UINT64_MAX, false}}},
+                    {"top bit of 64 set, unit CVE-2025-1695", "E1002", {UINT64_MAX, false}}},
             {GN_LIT_INIT("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04"),
                     {"2^63 - 1 bytes", "E1009", {1 << 20, false}}},
     };
@@ -335,7 +335,7 @@ Test(ws_frame, knows_when_it_is_idle)
 }
 
 /* Every length to 100, every phase, at the very end of a page: exact at the tail, and
- * nothing beyond it is read or written (tornado CVE-2026-49854). */
+ * nothing beyond it is read or written (tornado CVE-2026-49854 GHSA-cx3h-4qpv-8hc9). */
 Test(ws_frame, masks_exactly)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -65,7 +65,7 @@ Test(ws_handshake, judges_requests)
                     GET(UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXk=\r\n"), 400},
             {"key not base64",
                     GET(UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbX-sZSBub25jZQ==\r\n"), 400},
-            {"protocol not a token, granian CVE-2026-42544",
+            {"protocol not a token, granian CVE-2026-42544 GHSA-vrg7-482j-p6f6",
                     GET(UPGRADE KEY VERSION "Sec-WebSocket-Protocol: caf\xc3\xa9\r\n"), 400},
             {"own origin", GET(UPGRADE KEY VERSION "Origin: http://H.example:80\r\n"), 101},
             {"friend's origin", GET(UPGRADE KEY VERSION "Origin: https://app.example\r\n"), 101},
