@@ -47,7 +47,7 @@ def cookies():
 
 @app.get("/moved")
 def moved():
-    redirect("/hello/there")
+    redirect("hello/there")
 
 
 @app.get("/boom")

@@ -6,6 +6,7 @@ frameworks do not when the server says wsgi.input_terminated. Sized stands
 between the two, so that only the server is on trial.
 """
 
+import importlib
 from wsgiref.validate import validator
 
 import conformance
@@ -47,11 +48,6 @@ conformance_app = validator(conformance.application)
 echo_app = validated(echo.application)
 
 
-def flask_app():
-    import flask_app as module
-    return validated(module.app)
-
-
-def django_app():
-    import django_app as module
-    return validated(module.application)
+def module(name):
+    """The application of another module."""
+    return validated(importlib.import_module(name).app)

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Real frameworks: what their users do, through our server."""
+"""Real frameworks: what their users do, through our server, and once more under wsgiref.validate."""
 
-import gzip
 import hashlib
-import os
-import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from browserless import Visitor, multipart, token
+from browserless import Visitor, multipart
+from django_site import VERSIONS, Site
 from process import APPS
 from rawhttp import chunked
 
@@ -20,26 +16,27 @@ DATA = bytes(range(256)) * 1500
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    """A migrated SQLite database with a user admin/admin."""
-    folder = tmp_path_factory.mktemp("django")
-    env = {**os.environ, "GN_TEST_DB_DIR": str(folder), "DJANGO_SUPERUSER_PASSWORD": "admin",
-           "PYTHONDONTWRITEBYTECODE": "1"}
-    for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin",
-                                             "--email", "admin@example.com", "-v", "0"]):
-        subprocess.run([sys.executable, str(APPS / "django_app.py"), *command], env=env, check=True)
-    return folder
+def site(tmp_path_factory):
+    return Site(VERSIONS[0], tmp_path_factory.mktemp("django"))
 
 
-@pytest.fixture(scope="module")
-def app(serve, database):
-    """The server of a framework by name. Django's threads keep their database open."""
+@pytest.fixture(scope="module", params=["plain", "validated"])
+def app(request, serve, site):
+    """The server of a framework by name."""
+    servers = set()
+
     def start(name):
-        if name == "django":
-            return serve("django_app:application", fds=False,
-                         env=(frozenset({"GN_TEST_DB_DIR": str(database)}.items())))
-        return serve(f"{name}_app:app")
-    return start
+        callable_name = f"{name}_app:app"
+        if request.param == "validated":
+            callable_name = f"validated:module('{name}_app')"
+        server = serve(callable_name, env=(frozenset(site.env.items()) if name == "django" else None))
+        servers.add(server)
+        return server
+    yield start
+    if request.param == "validated":
+        for server in servers:
+            assert "AssertionError" not in server.output(), server.output()
+            assert "WSGIWarning" not in server.output(), server.output()
 
 
 @pytest.mark.smoke
@@ -57,7 +54,7 @@ def test_unknown_path(app, name):
     assert response.status == 404 and response.complete
 
 
-@pytest.mark.parametrize("name", ["flask", "django", "pyramid", "bottle", "falcon"])
+@pytest.mark.parametrize("name", FRAMEWORKS)
 @pytest.mark.parametrize("size", [0, 10, 384000])
 def test_upload(app, name, size):
     data = DATA[:size]
@@ -163,99 +160,53 @@ def test_falcon_raw_body(app):
     assert response.json() == {"size": len(DATA), "sha256": hashlib.sha256(DATA).hexdigest()}
 
 
-# Django in more depth
+def test_flask_blueprint_with_hooks_and_an_error_handler(app):
+    server = app("flask")
+    response = server.get("/shop/items/7")
+    assert response.json() == {"item": 7, "url": "/shop/items/7", "before": True}
+    assert response.get("X-After") == "shop"
+    refused = server.get("/shop/items/0")
+    assert refused.status == 422 and refused.json() == {"error": "no such item"}
+    assert server.get("/shop/torn-down").json() >= 1
 
 
-@pytest.fixture
-def visitor(app):
-    with Visitor(app("django")) as visitor:
-        yield visitor
+def test_flask_several_files_and_fields(app):
+    headers, body = multipart("file", "one.txt", b"1" * 10, [("text", "h\u00e9"), ("text", "2")])
+    seen = app("flask").request("POST", "/fields", headers, body).json()
+    assert seen == {"text": ["h\u00e9", "2"], "files": {"file": ["one.txt", 10]}}
 
 
-def login(visitor):
-    page = visitor.get("/admin/login/").text
-    response = visitor.post("/admin/login/?next=/admin/", {
-        "username": "admin", "password": "admin", "next": "/admin/",
-        "csrfmiddlewaretoken": token(page)})
-    return visitor.follow(response)
+def test_flask_stream_keeps_its_context_and_is_closed(app):
+    server = app("flask")
+    with server.connect() as conn:
+        conn.start("GET", "/endless?name=z")
+        assert conn.final_head().status == 200
+        assert conn.chunk() == b"z 0\n"
+        conn.reset()
+    with server.connect() as conn:
+        for _ in range(100):
+            if conn.get("/endless-closed").json() > 0:
+                return
+    raise AssertionError("the generator was not closed")
 
 
-def test_django_admin_login_and_forms(visitor):
-    assert visitor.get("/admin/").status == 302
-    assert "Site administration" in login(visitor).text
-    page = visitor.get("/admin/auth/group/add/").text
-    response = visitor.post("/admin/auth/group/add/", {
-        "name": "gr\u00fcppe", "csrfmiddlewaretoken": token(page), "_save": "Save"})
-    assert "gr\u00fcppe" in visitor.follow(response).text
-
-
-def test_django_csrf(visitor):
-    secret = visitor.get("/form").json()["token"]
-    assert visitor.post("/form", {"text": "x"}).status == 403
-    for count in (1, 2, 3):
-        seen = visitor.post("/form", {"text": "h\u00e9", "csrfmiddlewaretoken": secret}).json()
-        assert seen == {"text": "h\u00e9", "count": count}
-
-
-def test_django_wrong_password(visitor):
-    page = visitor.get("/admin/login/").text
-    response = visitor.post("/admin/login/", {
-        "username": "admin", "password": "wrong", "csrfmiddlewaretoken": token(page)})
-    assert response.status == 200 and "correct" in response.text
-
-
-def test_django_static(visitor):
-    page = visitor.get("/admin/login/").text
-    style = re.search(r'href="(/static/[^"]+\.css)"', page).group(1)
-    response = visitor.get(style)
-    assert response.status == 200 and "text/css" in response.get("Content-Type")
-    again = visitor.get(style, [("If-Modified-Since", response.get("Last-Modified"))])
-    assert again.status == 304
-
-
-def test_django_download(visitor):
-    response = visitor.get("/download")
+def test_flask_send_file(app):
+    server = app("flask")
+    response = server.get("/download")
     assert response.complete and response.body == b"download " * 20000
-    assert "na%C3%AFve.txt" in response.get("Content-Disposition")
-
-
-def test_django_gzip(visitor):
-    response = visitor.get("/stream", [("Accept-Encoding", "gzip")])
-    assert response.get("Content-Encoding") == "gzip"
-    assert gzip.decompress(response.body).startswith(b"line 0 /stream\n")
-
-
-def test_django_spools_big_uploads(visitor):
-    headers, body = multipart("file", "big.bin", DATA * 10)
-    seen = visitor.request("POST", "/upload", body, headers).json()
-    assert seen["spooled"] and seen["sha256"] == hashlib.sha256(DATA * 10).hexdigest()
-
-
-def test_django_raw_body(visitor):
-    seen = visitor.request("POST", "/body", DATA).json()
-    assert seen == {"size": len(DATA), "sha256": hashlib.sha256(DATA).hexdigest()}
-
-
-def test_django_failing_view_is_logged(app, visitor):
-    assert visitor.get("/boom").status == 500
-    assert app("django").logs("django view failed on purpose")
-
-
-def test_django_sessions_at_once(app):
-    server = app("django")
-
-    def visit(_):
-        with Visitor(server) as visitor:
-            assert "Site administration" in login(visitor).text
-            return visitor.get("/admin/auth/user/").status
-    with ThreadPoolExecutor(6) as pool:
-        assert list(pool.map(visit, range(12))) == [200] * 12
+    assert response.get("Content-Disposition") == "attachment; filename=file.txt"
+    with server.connect() as conn:
+        head = conn.request("HEAD", "/static-file")
+        assert int(head.get("Content-Length")) == (APPS / "flask_app.py").stat().st_size
+        assert conn.get("/static-file", [("Range", "bytes=-5")]).body == \
+            (APPS / "flask_app.py").read_bytes()[-5:]
+        assert conn.get("/static-file", [("Range", "bytes=999999-")]).status == 416
 
 
 @pytest.mark.ours
-def test_mounts(serve, database):
+def test_mounts(serve, site):
     server = serve("--mount", "/shop=django_app:application", "--mount", "/api/v1=flask_app:app",
-                   "echo:application", fds=False, env=frozenset({"GN_TEST_DB_DIR": str(database)}.items()))
+                   "echo:application", env=frozenset(site.env.items()))
     assert server.get("/shop/hello/x").json() | {"args": {}} == {
         "hello": "x", "args": {}, "path": "/shop/hello/x", "root": "/shop"}
     assert server.get("/api/v1/hello/y").json()["hello"] == "y"

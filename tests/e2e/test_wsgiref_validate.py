@@ -1,33 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""wsgiref.validate between our server and the applications: it must find nothing."""
+"""wsgiref.validate between our server and the applications: it must find nothing.
 
-import hashlib
-import os
-import subprocess
-import sys
+Frameworks are validated in test_frameworks.py.
+"""
 
 import pytest
 
-from browserless import Visitor, multipart, token
-from process import APPS
-
-DATA = bytes(range(256)) * 600
-
 
 @pytest.fixture(scope="module")
-def validated(serve, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("validated")
-    env = {"GN_TEST_DB_DIR": str(folder), "DJANGO_SUPERUSER_PASSWORD": "admin",
-           "PYTHONDONTWRITEBYTECODE": "1"}
-    for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin",
-                                             "--email", "admin@example.com", "-v", "0"]):
-        subprocess.run([sys.executable, str(APPS / "django_app.py"), *command],
-                       env={**os.environ, **env}, check=True)
-    servers = []
+def validated(serve):
+    servers = set()
 
     def start(name):
-        server = serve(f"validated:{name}", fds=False, env=frozenset(env.items()))
-        servers.append(server)
+        server = serve(f"validated:{name}")
+        servers.add(server)
         return server
     yield start
     for server in servers:
@@ -71,32 +57,3 @@ def test_echo(validated):
         response = validated("echo_app").request(
             "PUT", "/x?y=z", [("Content-Type", "a/b")], b"x" * size)
         assert response.json()["query"] == "y=z"
-
-
-def test_flask(validated):
-    server = validated("flask_app()")
-    assert server.get("/hello/x?y=z").json() == {"hello": "x", "args": {"y": "z"}}
-    headers, body = multipart("file", "f.bin", DATA)
-    seen = server.request("POST", "/upload", headers, body).json()
-    assert seen["sha256"] == hashlib.sha256(DATA).hexdigest()
-    assert server.get("/stream").complete
-    assert server.get("/static-file").body == (APPS / "flask_app.py").read_bytes()
-    assert server.get("/download").body == b"download " * 20000
-    with Visitor(server) as visitor:
-        assert visitor.follow(visitor.post("/login", {"user": "u"})).json() == {"user": "u"}
-
-
-def test_django(validated):
-    server = validated("django_app()")
-    assert server.get("/hello/x").json()["hello"] == "x"
-    headers, body = multipart("file", "f.bin", DATA)
-    seen = server.request("POST", "/upload", headers, body).json()
-    assert seen["sha256"] == hashlib.sha256(DATA).hexdigest()
-    assert server.get("/stream").complete
-    assert server.get("/static-file").body == (APPS / "django_app.py").read_bytes()
-    with Visitor(server) as visitor:
-        page = visitor.get("/admin/login/").text
-        response = visitor.post("/admin/login/?next=/admin/", {
-            "username": "admin", "password": "admin", "csrfmiddlewaretoken": token(page)})
-        assert "Site administration" in visitor.follow(response).text
-        assert visitor.get("/static/admin/css/base.css").status == 200
