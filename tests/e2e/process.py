@@ -57,9 +57,7 @@ class Server:
         self.port = port or free_port()
         self.address = bind or ("127.0.0.1", self.port)
         text = f"unix:{bind}" if bind else f"127.0.0.1:{self.port}"
-        command = [program(), "-b", text, "--threads", str(threads), "--chdir", str(chdir)]
-        command += map(str, options)
-        self.command = command
+        self.command = command = self.words(text, threads, chdir) + [str(o) for o in options]
         self.log = tempfile.TemporaryFile()
         env = dict(env) if env else None
         self.process = subprocess.Popen(
@@ -70,6 +68,11 @@ class Server:
         if ready:
             self.wait_ready()
         self.fds_at_start = self.fds() if ready else 0
+
+    @staticmethod
+    def words(address, threads, chdir):
+        """How the command line begins."""
+        return [program(), "-b", address, "--threads", str(threads), "--chdir", str(chdir)]
 
     def __enter__(self):
         return self
