@@ -17,6 +17,7 @@
  *     gn_loop_run
  *     gn_pyexec_stop              workers end
  *     gn_py_host_take_gil         to drop what holds Python objects
+ *     gn_pyexec_destroy
  *     gn_py_host_stop
  */
 

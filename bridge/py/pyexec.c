@@ -21,6 +21,7 @@
 #include "bridge/py/fork.h"
 #include "bridge/py/pycrew.h"
 #include "bridge/py/pyerr.h"
+#include "bridge/py/pyworker.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
 
@@ -506,13 +507,10 @@ GN_LOOP_THREAD static void detach(struct gn_pyexec *exec)
     gn_timer_stop(&exec->own.drop);
 }
 
-enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
+enum gn_err gn_pyexec_stop(struct gn_pyexec *exec, gn_deadline deadline)
 {
-    struct gn_pyexec *exec = *exec_ptr;
-
     GN_CHECK_OBJ(exec, GN_PYEXEC_MAGIC);
     gn_assert_loop_thread(exec->loop);
-    *exec_ptr = NULL;
     exec->own.is_stopping = true;
     refuse_all(exec);
     if (!gn_pycrew_end(exec, deadline)) {
@@ -524,10 +522,23 @@ enum gn_err gn_pyexec_stop(struct gn_pyexec **exec_ptr, gn_deadline deadline)
         gn_loop_run_once(exec->loop); /* the last calls, and the post that tells of them */
     }
     detach(exec);
+    return GN_OK;
+}
+
+void gn_pyexec_destroy(struct gn_pyexec **exec_ptr)
+{
+    struct gn_pyexec *exec = *exec_ptr;
+
+    if (exec == NULL) {
+        return;
+    }
+    GN_CHECK_OBJ(exec, GN_PYEXEC_MAGIC);
+    gn_assert(exec->own.is_stopping);
+    *exec_ptr = NULL;
+    gn_pyworker_drop_waiting(exec);
     gn_pycrew_free_spare(exec);
     (void)pthread_cond_destroy(&exec->shared.gone);
     (void)pthread_mutex_destroy(&exec->shared.lock);
     exec->magic = 0;
     gn_free(exec);
-    return GN_OK;
 }

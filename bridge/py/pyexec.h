@@ -114,12 +114,15 @@ GN_LOOP_THREAD struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *ex
 /**
  * Refuses what is queued, waits until running calls end or `deadline`, and
  * ends the workers. Blocks the calling thread, which must not hold the GIL:
- * only when the loop has ended.
+ * only when the loop has ended. Nothing but gn_pyexec_drop_later and
+ * gn_pyexec_destroy may be called afterwards.
  *
- * Returns: GN_OK           every worker has ended; the executor is freed
- *          GN_ERR_TIMEOUT  some are stuck; the executor is left behind for them
+ * Returns: GN_OK           every worker has ended
+ *          GN_ERR_TIMEOUT  some are stuck and keep it: it must not be destroyed
  */
-GN_MUST_CHECK enum gn_err gn_pyexec_stop(struct gn_pyexec **exec, gn_deadline deadline);
+GN_MUST_CHECK enum gn_err gn_pyexec_stop(struct gn_pyexec *exec, gn_deadline deadline);
+/** Frees it, stopped before, and drops what was left to drop. Accepts NULL inside. */
+GN_NEEDS_GIL void gn_pyexec_destroy(struct gn_pyexec **exec);
 
 /**
  * Called on a worker that runs a call, with the GIL held: `blocking` runs

@@ -192,7 +192,7 @@ bool gn_site_stop(struct gn_site *site, struct gn_loop *loop, gn_deadline deadli
     if (site->pyexec == NULL) {
         return true;
     }
-    if (gn_pyexec_stop(&site->pyexec, at_least(deadline, MIN_END_MS)) != GN_OK) {
+    if (gn_pyexec_stop(site->pyexec, at_least(deadline, MIN_END_MS)) != GN_OK) {
         gn_log_warning("Python calls that do not end were left behind");
         return false;
     }
@@ -221,6 +221,7 @@ bool gn_site_end(
         }
         if (!is_stuck) {
             gn_wsgi_container_destroy(&site->container);
+            gn_pyexec_destroy(&site->pyexec); /* clients could be owed bytes of Python until now */
         }
         end_python_objects(site, config->n_mounts);
         is_over = gn_py_host_stop(&site->host, at_least(deadline, MIN_END_MS)) == GN_OK;

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from process import APPS, SLOW, Server, environment, free_port, program
+from process import APPS, SANITIZER_MARKS, SLOW, Server, environment, free_port, program
 from rawhttp import Broken, Connection, encode, eventually
 
 pytestmark = pytest.mark.ours
@@ -246,6 +246,22 @@ def test_out_of_descriptors():
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("options, number", [
+    ([], signal.SIGQUIT), (["--graceful-timeout", "0.5"], signal.SIGTERM)])
+def test_stop_while_a_client_is_owed_bytes(options, number):
+    """They are the application's: the last references go when Python is about to."""
+    server = Server(*options, "careless:application")
+    try:
+        with server.connect() as conn:
+            conn.start("GET", f"/one_big?size={1 << 24}")
+            conn.final_head()
+            server.signal(number)
+            assert server.wait() == 0
+            assert not [mark for mark in SANITIZER_MARKS if mark in server.output()]
+    finally:
+        server.kill()
 
 
 def test_stopped_and_continued():

@@ -133,11 +133,13 @@ void served_end(const char *code)
             served.server, gn_loop_after_ms(served.loop, 10000), on_stopped, &has_stopped);
     run_until(&has_stopped);
     gn_http_server_destroy(&served.server);
-    cr_assert_eq(gn_pyexec_stop(&served.pyexec, gn_clock_now() + 10 * GN_NS_PER_S), GN_OK);
+    cr_assert_eq(gn_pyexec_stop(served.pyexec, gn_clock_now() + 10 * GN_NS_PER_S), GN_OK);
     gn_loop_run_once(served.loop);
     PyEval_RestoreThread(served.python);
     cr_assert_eq(gn_wsgi_container_stats(served.container).running, 0);
     gn_wsgi_container_destroy(&served.container);
+    gn_assert_gil();
+    gn_pyexec_destroy(&served.pyexec);
     gn_loop_destroy(&served.loop);
     wsgi_run(served.globals, code);
     PyDict_Clear(served.globals);

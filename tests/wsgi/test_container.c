@@ -3,6 +3,8 @@
 #include "tests/support/test.h"
 #include "tests/wsgi/container_fixture.h"
 
+#include "bridge/py/gil_priv.h"
+
 #define HELLO                                                                                      \
     "def app(environ, start_response):\n"                                                          \
     "    start_response('200 OK', TEXT)\n"                                                         \
@@ -116,8 +118,10 @@ Test(container, refuses_wrong_mounts)
                 gn_wsgi_container_create(&options, &served.container, &err), cases[i].rc, "%zu", i);
         cr_assert(err.message[0] != '\0');
         served.python = PyEval_SaveThread();
-        cr_assert_eq(gn_pyexec_stop(&options.pyexec, GN_NEVER), GN_OK);
+        cr_assert_eq(gn_pyexec_stop(options.pyexec, GN_NEVER), GN_OK);
         PyEval_RestoreThread(served.python);
+        gn_assert_gil();
+        gn_pyexec_destroy(&options.pyexec);
     }
     gn_loop_destroy(&served.loop);
     wsgi_python_stop();

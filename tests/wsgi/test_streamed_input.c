@@ -139,8 +139,9 @@ static void teardown(void)
         gn_intake_end(&left_open[--n_left_open], GN_OK);
     }
     python = PyEval_SaveThread();
-    cr_assert_eq(gn_pyexec_stop(&pyexec, GN_NEVER), GN_OK);
+    cr_assert_eq(gn_pyexec_stop(pyexec, GN_NEVER), GN_OK);
     PyEval_RestoreThread(python);
+    gn_pyexec_destroy(&pyexec);
     gn_loop_run_once(loop);
     gn_loop_destroy(&loop);
     wsgi_python_stop();

@@ -89,8 +89,10 @@ Test(pycrew, grows_retires_and_grows_again)
     cr_assert(gn_test_python_is("len(names) == 1 + 3 * 3"));
     PyGILState_Release(gil);
 
-    cr_assert_eq(gn_pyexec_stop(&exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
+    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
     gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
+    gn_assert_gil();
+    gn_pyexec_destroy(&exec);
     Py_CLEAR(function);
     cr_assert(gn_test_python_is("threading.enumerate() == [threading.main_thread()]"));
     gn_test_python_stop();

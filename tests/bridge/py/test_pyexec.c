@@ -116,9 +116,11 @@ GN_LOOP_THREAD static void await_over(unsigned n)
 
 static void end(unsigned n)
 {
-    cr_assert_eq(gn_pyexec_stop(&exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
-    cr_assert_null(exec);
+    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
     gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
+    gn_assert_gil();
+    gn_pyexec_destroy(&exec);
+    cr_assert_null(exec);
     for (unsigned i = 0; i < n; i++) {
         Py_CLEAR(calls[i].function);
     }
@@ -558,6 +560,32 @@ Test(pyexec, drops_references_for_threads_without_the_gil)
     end(1);
 }
 
+/* Bytes that a client was owed when everything stopped. */
+Test(pyexec, drops_references_that_come_after_its_stop)
+{
+    void *thing;
+
+    begin(gn_pyexec_options_default(),
+            "class Thing: pass\n"
+            "thing = Thing()\n"
+            "import weakref\n"
+            "ref = weakref.ref(thing)\n");
+    thing = gn_test_python_value("thing");
+    gn_test_python_run("del thing");
+    release();
+    gn_assert_loop_thread(loop);
+    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
+    gn_pyexec_drop_later(exec, thing);
+    gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
+    gn_assert_gil();
+    cr_assert(gn_test_python_is("ref() is not None"));
+    gn_pyexec_destroy(&exec);
+    cr_assert(gn_test_python_is("ref() is None"));
+    gn_pyexec_destroy(&exec);
+    gn_test_python_stop();
+    gn_loop_destroy(&loop);
+}
+
 /* ---- the end ------------------------------------------------------------------- */
 
 Test(pyexec, stops_without_ever_having_run)
@@ -600,16 +628,12 @@ Test(pyexec, stop_refuses_what_waits_and_lets_calls_end)
 Test(pyexec, stop_leaves_a_call_that_is_stuck)
 {
     struct gn_pyexec_options options = gn_pyexec_options_default();
-    struct gn_pyexec *left;
-
     begin(options, GATED);
     prepare(1, "held");
     release();
     gn_assert_loop_thread(loop);
     await_entered();
-    left = exec;
-    cr_assert_eq(gn_pyexec_stop(&left, gn_deadline_after_ms(gn_clock_now(), 20)), GN_ERR_TIMEOUT);
-    cr_assert_null(left);
+    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20)), GN_ERR_TIMEOUT);
     cr_assert_eq(calls[0].n_done, 0);
     _exit(0); /* the worker has the executor, and Python cannot be finalised under it */
 }

@@ -80,8 +80,10 @@ static bool is(const char *expression)
 
 static void end(void)
 {
-    cr_assert_eq(gn_pyexec_stop(&exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
+    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
     gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
+    gn_assert_gil();
+    gn_pyexec_destroy(&exec);
     gn_test_python_stop();
     gn_loop_destroy(&loop);
 }
