@@ -7,8 +7,10 @@ thread, before the first request.
 """
 
 import ast
+import difflib
 import importlib
 import os
+import pkgutil
 import sys
 
 OK, INVALID, NOT_FOUND, RAISED = range(4)
@@ -61,14 +63,33 @@ def import_module(module_name):
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if is_missing_itself(error, module_name):
-            where = ", ".join(path or os.getcwd() for path in sys.path[:3])
-            more = ", …" if len(sys.path) > 3 else ""
             raise Failure(NOT_FOUND, f'cannot import "{module_name}": {error}'
-                                     f' (searched: {where}{more}; try --chdir or --pythonpath)')
+                                     f"{similar(error.name) or searched()}")
         raised(error, f'cannot import "{module_name}": a module it needs is missing: {error}'
-                      ' (install it in the environment in use, or try --venv)')
+                      f" ({environment()})")
     except BaseException as error:
         raised(error, f'cannot import "{module_name}": it raised {summary(error)}')
+
+
+def searched():
+    where = ", ".join(path or os.getcwd() for path in sys.path[:3])
+    more = ", …" if len(sys.path) > 3 else ""
+    return f" (searched: {where}{more}; try --chdir or --pythonpath)"
+
+
+def similar(missing):
+    """A module beside the missing one whose name is nearly the same."""
+    package, _, name = missing.rpartition(".")
+    folders = getattr(sys.modules.get(package), "__path__", ()) if package else sys.path[:1]
+    names = [module.name for module in pkgutil.iter_modules(folders)]
+    close = difflib.get_close_matches(name, names, 1)
+    return f'; did you mean "{package}{"." if package else ""}{close[0]}"?' if close else ""
+
+
+def environment():
+    if sys.prefix == sys.base_prefix:
+        return "no virtual environment is in use: try --venv, or install it for this Python"
+    return f"install it in {sys.prefix}, or name another environment by --venv"
 
 
 def is_missing_itself(error, module_name):
@@ -139,11 +160,11 @@ def attribute(module, module_name, node, expression):
 
 
 def hint(owner, name):
-    import difflib
-
     close = difflib.get_close_matches(name, [n for n in dir(owner) if not n.startswith("_")], 1)
     if close:
         return f'; did you mean "{close[0]}"?'
+    if any(module.name == name for module in pkgutil.iter_modules(getattr(owner, "__path__", ()))):
+        return f'; did you mean the module "{owner.__name__}.{name}"?'
     for guess in ("application", "app"):
         if callable(getattr(owner, guess, None)):
             return f'; it has "{guess}"'

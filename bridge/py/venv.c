@@ -199,6 +199,49 @@ static const char *choose(const char *option, const char **source_out)
     return file_is(".venv", "pyvenv.cfg", R_OK) ? ".venv" : NULL;
 }
 
+/* "site/.venv" for "site/.venv/bin" and "site/.venv/bin/python", if that is one; else NULL. */
+static char *enclosing_venv(const char *path)
+{
+    struct gn_slice rest = gn_slice_str(path);
+
+    for (unsigned i = 0; i < 2; i++) {
+        char *folder;
+
+        while (rest.len > 0 && rest.ptr[rest.len - 1] == '/') {
+            rest.len--;
+        }
+        while (rest.len > 0 && rest.ptr[rest.len - 1] != '/') {
+            rest.len--;
+        }
+        if (rest.len < 2) {
+            break;
+        }
+        folder = gn_xstrndup(rest.ptr, rest.len - 1);
+        if (file_is(folder, "pyvenv.cfg", R_OK)) {
+            return folder;
+        }
+        gn_free(folder);
+    }
+    return NULL;
+}
+
+static enum gn_err no_venv(const char *path, const char *source, struct gn_error *err)
+{
+    char *meant = enclosing_venv(path);
+
+    if (meant == NULL) {
+        return gn_error_set(err, GN_ERR_NOT_FOUND, 0,
+                "%s (%s) is not a virtual environment: it has no pyvenv.cfg; make one with: "
+                "%s -m venv %s",
+                path, source, OUR_PYTHON, path);
+    }
+    (void)gn_error_set(err, GN_ERR_NOT_FOUND, 0,
+            "%s (%s) lies inside a virtual environment; name the environment itself: %s", path,
+            source, meant);
+    gn_free(meant);
+    return GN_ERR_NOT_FOUND;
+}
+
 enum gn_err gn_py_venv_find(const char *option, struct gn_py_venv *venv_out, struct gn_error *err)
 {
     struct cfg cfg;
@@ -212,10 +255,7 @@ enum gn_err gn_py_venv_find(const char *option, struct gn_py_venv *venv_out, str
         return GN_OK;
     }
     if (!cfg_read(path, &cfg)) {
-        return gn_error_set(err, GN_ERR_NOT_FOUND, 0,
-                "%s (%s) is not a virtual environment: it has no pyvenv.cfg; make one with: "
-                "%s -m venv %s",
-                path, source, OUR_PYTHON, path);
+        return no_venv(path, source, err);
     }
     rc = use_venv(path, source, &cfg, venv_out, err);
     cfg_fini(&cfg);

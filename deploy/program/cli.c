@@ -410,9 +410,26 @@ static const struct gn_option options[] = {
                 AT(show_version)},
 };
 
+/* What people bring along from other servers. */
+static const struct gn_option_hint hints[] = {
+        {"workers w processes",
+                "one process serves, on as many threads as --threads says; start "
+                "several with --reuse-port to use more processors"},
+        {"worker-class k worker-connections interface",
+                "there is one kind of worker; --threads and --max-connections bound it"},
+        {"host port uds unix-socket", "write --bind HOST:PORT or --bind unix:PATH"},
+        {"config c ini", "options go on the command line or into $GUSTNADO_CMD_ARGS"},
+        {"reload preload", "code is read once, at the start: stop it and start it again"},
+        {"daemon D daemonize pid p pidfile user u group g",
+                "leave that to what starts it, as systemd's User= and Type=exec do"},
+        {"error-logfile", "errors go to standard error"},
+};
+
 static const struct gn_option_table table = {
         .options = options,
         .n = GN_ARRAY_LEN(options),
+        .hints = hints,
+        .n_hints = GN_ARRAY_LEN(hints),
         .positional_offset = offsetof(struct gn_config, positional),
 };
 

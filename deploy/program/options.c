@@ -24,13 +24,14 @@ struct parser {
 
 /* ---- finding options -------------------------------------------------------- */
 
-static bool has_alias(const struct gn_option *option, struct gn_slice name)
+/* True if `name` is one of the names, which are separated by spaces. */
+static bool is_among(const char *names, struct gn_slice name)
 {
-    struct gn_slice rest = gn_slice_str(option->aliases);
-    struct gn_slice alias;
+    struct gn_slice rest = gn_slice_str(names);
+    struct gn_slice one;
 
-    while (rest.ptr != NULL && gn_slice_split(&rest, ' ', &alias)) {
-        if (gn_slice_eq(alias, name)) {
+    while (rest.ptr != NULL && gn_slice_split(&rest, ' ', &one)) {
+        if (gn_slice_eq(one, name)) {
             return true;
         }
     }
@@ -42,7 +43,7 @@ static const struct gn_option *find_long(const struct gn_option_table *table, st
     for (unsigned i = 0; i < table->n; i++) {
         const struct gn_option *option = &table->options[i];
 
-        if (gn_slice_eq(gn_slice_str(option->name), name) || has_alias(option, name)) {
+        if (gn_slice_eq(gn_slice_str(option->name), name) || is_among(option->aliases, name)) {
             return option;
         }
     }
@@ -100,14 +101,22 @@ static const char *nearest(const struct gn_option_table *table, struct gn_slice 
     return best;
 }
 
-static enum gn_err unknown(struct parser *p, struct gn_slice name)
+static enum gn_err unknown(struct parser *p, const char *dashes, struct gn_slice name)
 {
-    const char *guess = nearest(p->table, name);
+    const char *guess = name.len > 1 ? nearest(p->table, name) : NULL;
 
+    for (unsigned i = 0; i < p->table->n_hints; i++) {
+        const struct gn_option_hint *hint = &p->table->hints[i];
+
+        if (is_among(hint->names, name)) {
+            return gn_error_set(p->err, GN_ERR_INVALID, 0, "unknown option %s" GN_SLICE_FMT ": %s",
+                    dashes, GN_SLICE_ARG(name), hint->advice);
+        }
+    }
     return gn_error_set(p->err, GN_ERR_INVALID, 0,
-            guess != NULL ? "unknown option --" GN_SLICE_FMT "; did you mean --%s?"
-                          : "unknown option --" GN_SLICE_FMT "; --help lists them",
-            GN_SLICE_ARG(name), guess);
+            guess != NULL ? "unknown option %s" GN_SLICE_FMT "; did you mean --%s?"
+                          : "unknown option %s" GN_SLICE_FMT "; --help lists them",
+            dashes, GN_SLICE_ARG(name), guess);
 }
 
 /* ---- storing values ----------------------------------------------------------- */
@@ -263,7 +272,7 @@ static enum gn_err read_long(struct parser *p, const char *word)
         name.len = equals;
     }
     option = find_long(p->table, name);
-    return option != NULL ? store_with(p, option, value) : unknown(p, name);
+    return option != NULL ? store_with(p, option, value) : unknown(p, "--", name);
 }
 
 /* "-b value", "-bvalue", "-b=value", or several flags in one word. */
@@ -273,8 +282,7 @@ static enum gn_err read_letters(struct parser *p, const char *word)
         const struct gn_option *option = find_letter(p->table, *word);
 
         if (option == NULL) {
-            return gn_error_set(
-                    p->err, GN_ERR_INVALID, 0, "unknown option -%c; --help lists them", *word);
+            return unknown(p, "-", gn_slice_of(word, 1));
         }
         word++;
         if (option->kind != GN_OPTION_FLAG) {

@@ -53,9 +53,17 @@ struct gn_option {
     void (*show)(const void *from, struct gn_buf *text);
 };
 
+/** What other servers have, and what to do instead. */
+struct gn_option_hint {
+    const char *names;  /* without dashes, letters too; separated by spaces */
+    const char *advice; /* goes behind "unknown option --name: " */
+};
+
 struct gn_option_table {
     const struct gn_option *options;
     unsigned n;
+    const struct gn_option_hint *hints;
+    unsigned n_hints;
     size_t positional_offset; /* a struct gn_text_list of what is no option */
 };
 

@@ -47,9 +47,15 @@ static void own(struct gn_config *config, char *path, const char **field)
 
 static void anchor_path(struct gn_config *config, const char *anchor, const char **field)
 {
-    if (*field != NULL && (*field)[0] != '/' && (*field)[0] != '\0') {
-        own(config, join(anchor, "/", *field), field);
+    const char *path = *field;
+
+    if (path == NULL || path[0] == '/' || path[0] == '\0') {
+        return;
     }
+    if (path[0] == '.' && path[1] == '/') {
+        path += 2; /* messages read better */
+    }
+    own(config, join(anchor, "/", path), field);
 }
 
 static void anchor_paths(struct gn_config *config, const char *anchor, struct gn_text_list *list)

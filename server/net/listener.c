@@ -83,11 +83,24 @@ static bool is_stale_socket(const struct gn_addr *addr)
     return is_stale;
 }
 
+/** True when something else than a socket lies there. */
+static bool is_other_file(const struct gn_addr *addr)
+{
+    const char *path = unix_path(addr);
+    struct stat st;
+
+    return path != NULL && lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
 static enum gn_err bind_failure(const struct gn_addr *addr, int sys_errno, struct gn_error *err)
 {
     char text[GN_ADDR_TEXT_BYTES];
 
     gn_addr_format(addr, text);
+    if (sys_errno == EADDRINUSE && is_other_file(addr)) {
+        return gn_error_set(err, GN_ERR_EXISTS, 0,
+                "%s exists and is no socket: remove it, or choose another path with --bind", text);
+    }
     if (sys_errno == EADDRINUSE) {
         return gn_error_set(err, GN_ERR_EXISTS, 0,
                 "%s is in use by another program: stop that one, or choose another address with "

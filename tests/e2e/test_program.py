@@ -61,11 +61,15 @@ def test_help_names_every_option():
     (["-b", "127.0.0.1:99999", "echo:application"], None, ["99999"]),
     (["-b", "192.0.2.1:8000", "echo:application"], None, ["192.0.2.1"]),
     (["-b", "unix:/no/such/folder/socket", "echo:application"], None, ["/no/such/folder"]),
+    (["-b", "unix:/etc/passwd", "echo:application"], 1, ["/etc/passwd", "no socket"]),
+    (["--workers", "4", "echo:application"], 2, ["--workers", "--threads", "--reuse-port"]),
+    (["-w", "4", "echo:application"], 2, ["-w:", "--threads"]),
     (["--mount", "shop=echo:application"], None, ["shop"]),
     (["--mount", "/shop"], None, ["/shop"]),
     (["--module", "/no/such/module.so"], None, ["/no/such/module.so"]),
     (["--module", str(APPS / "echo.py")], None, ["echo.py"]),
     (["no_such_module:application"], 4, ["no_such_module"]),
+    (["eccho:application"], 4, ["eccho", 'did you mean "echo"?']),
     (["echo:no_such_name"], 4, ["no_such_name", "echo"]),
     (["echo:Nested.no_such_name"], 4, ["no_such_name"]),
     (["echo:base64"], 4, ["base64"]),
@@ -112,6 +116,9 @@ def test_port_in_use():
 def test_venv_that_is_not_one(tmp_path):
     refused("--venv", tmp_path / "missing", "echo:application", says=["missing"], code=None)
     refused("--venv", tmp_path, "echo:application", says=[str(tmp_path)], code=None)
+    venv = os.environ["GN_E2E_VENV"]
+    for inside in ("bin", "bin/python"):
+        refused("--venv", f"{venv}/{inside}", "echo:application", says=[f"itself: {venv}"], code=1)
 
 
 @pytest.mark.ours

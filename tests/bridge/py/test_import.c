@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/py/import.h"
@@ -58,6 +59,9 @@ static void begin(void)
     write_file("raises.py", "def f():\n    raise ValueError('broken here')\nf()\n");
     write_file("exits.py", "import sys\nsys.exit(1)\n");
     write_file("syntax.py", "def (:\n");
+    cr_assert_eq(mkdir("shop", 0755), 0);
+    write_file("shop/__init__.py", "");
+    write_file("shop/wsgi.py", "application = print\n");
     gn_test_python_start("import plain");
     gn_log_set_sink(keep_block, NULL);
 }
@@ -118,6 +122,9 @@ Test(import, says_what_is_wrong)
             {"gn_absent:app", GN_ERR_NOT_FOUND,
                     {"No module named 'gn_absent'", "searched: /tmp/gn-test", "--chdir"}, false},
             {"gn_absent.sub:app", GN_ERR_NOT_FOUND, {"No module named 'gn_absent'"}, false},
+            {"shop:wsgi", GN_ERR_NOT_FOUND, {"did you mean the module \"shop.wsgi\"?"}, false},
+            {"shop.wsg:app", GN_ERR_NOT_FOUND, {"did you mean \"shop.wsgi\"?"}, false},
+            {"shpo.wsgi:app", GN_ERR_NOT_FOUND, {"did you mean \"shop\"?"}, false},
             {"plain.sub:app", GN_ERR_NOT_FOUND, {"No module named 'plain.sub'"}, false},
             {"needs:app", GN_ERR_PYTHON, {"gn_no_such_module", "a module it needs", "--venv"},
                     true},

@@ -105,6 +105,15 @@ Test(venv, refuses_what_is_none)
 
     cr_assert_eq(gn_py_venv_find("nowhere", &venv, &err), GN_ERR_NOT_FOUND);
     cr_assert_not_null(strstr(err.message, "--venv"));
+    make_venv("inside", "version = " OUR_MINOR "\n", true);
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const paths[3] = {"inside/bin", "inside/bin/", "./inside/bin/python"};
+
+        cr_assert_eq(gn_py_venv_find(paths[i], &venv, &err), GN_ERR_NOT_FOUND);
+        cr_assert_not_null(strstr(err.message, "name the environment itself: "), "%s", err.message);
+        cr_assert_str_eq(strrchr(err.message, '/') != NULL ? strrchr(err.message, ' ') : "",
+                i == 2 ? " ./inside" : " inside");
+    }
     make_venv("broken", "version = " OUR_MINOR "\n", false);
     cr_assert_eq(gn_py_venv_find("broken", &venv, &err), GN_ERR_NOT_FOUND);
     cr_assert_not_null(strstr(err.message, "no working bin/python"));

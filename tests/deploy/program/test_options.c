@@ -85,9 +85,16 @@ static const struct gn_option options[] = {
                 AT(custom)},
 };
 
+static const struct gn_option_hint hints[] = {
+        {"workers w", "one process serves"},
+        {"flaga", "a hint goes before a guess"},
+};
+
 static const struct gn_option_table table = {
         .options = options,
         .n = GN_ARRAY_LEN(options),
+        .hints = hints,
+        .n_hints = GN_ARRAY_LEN(hints),
         .positional_offset = offsetof(struct config, rest),
 };
 
@@ -166,6 +173,10 @@ Test(options, says_what_is_wrong)
             {{"--zzzzzzzz"}, "unknown option --zzzzzzzz; --help"},
             {{"-z"}, "unknown option -z"},
             {{"-fz"}, "unknown option -z"},
+            {{"--workers", "4"}, "unknown option --workers: one process serves"},
+            {{"--workers=4"}, "unknown option --workers: one process serves"},
+            {{"-w4"}, "unknown option -w: one process serves"},
+            {{"--flaga"}, "unknown option --flaga: a hint goes before a guess"},
             {{"--flag=yes"}, "--flag takes no value"},
             {{"--text"}, "--text needs a value: --text TEXT"},
             {{"-t"}, "--text needs a value"},

@@ -34,7 +34,7 @@ Test(paths, start_where_the_program_was_started)
     cr_assert_str_eq(config.certfiles.items[0], "/usr/a.pem");
     cr_assert_str_eq(config.keyfiles.items[0], "/usr/keys/a.key");
     cr_assert_str_eq(config.ca_certs, "/etc/ca.pem");
-    cr_assert_str_eq(config.modules.items[0], "/usr/./fast.so");
+    cr_assert_str_eq(config.modules.items[0], "/usr/fast.so");
     cr_assert_str_eq(config.access_log, "/usr/access.log");
     gn_config_fini(&config);
 }

@@ -200,6 +200,18 @@ Test(listener, says_who_is_in_the_way)
     teardown(&f);
 }
 
+Test(listener, does_not_replace_a_file_that_is_no_socket)
+{
+    struct gn_listener *listener = NULL;
+    struct gn_error err = {0};
+    struct gn_addr addr;
+
+    cr_assert_eq(gn_addr_parse(GN_LIT("unix:/etc/passwd"), &addr, NULL), GN_OK);
+    cr_assert_eq(gn_listener_open(&addr, &options, &listener, &err), GN_ERR_EXISTS);
+    cr_assert_not_null(
+            strstr(err.message, "/etc/passwd exists and is no socket"), "%s", err.message);
+}
+
 static void temporary_path(char path[64], const char *name)
 {
     char dir[] = "/tmp/gn-listener-XXXXXX";
