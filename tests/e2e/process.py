@@ -14,7 +14,7 @@ from rawhttp import Connection, eventually
 
 APPS = Path(__file__).resolve().parent.parent / "apps"
 SLOW = float(os.environ.get("GN_E2E_SLOW", "1"))  # sanitizers stretch every deadline
-IS_SANITIZED = SLOW > 1
+SANITIZER = os.environ.get("GN_E2E_SANITIZER")  # address, thread or None
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
                    "WARNING: ThreadSanitizer", "SUMMARY: UndefinedBehaviorSanitizer")
 

@@ -39,6 +39,7 @@ def login(visitor):
     return visitor.follow(response)
 
 
+@pytest.mark.smoke
 def test_admin_login_and_forms(visitor):
     assert visitor.get("/admin/").status == 302
     assert "Site administration" in login(visitor).text

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from process import APPS, IS_SANITIZED, SLOW, Server, environment, program
+from process import APPS, SANITIZER, SLOW, Server, environment, program
 from rawhttp import Broken, Connection, eventually
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,8 @@ def broken(*, at_import="", env=None, **kwargs):
 
 @pytest.mark.parametrize("how", ["spawn", "forkserver", "fork"])
 def test_multiprocessing(pitfalls, how):
+    if SANITIZER == "thread" and how == "fork":
+        pytest.skip("ThreadSanitizer lets no child of a program with threads start threads")
     assert pitfalls.get(f"/process_pool?how={how}").json() == [0, 1, 4, 9, 16]
     assert pitfalls.get(f"/process?how={how}").json() == ["pitfalls", "child", str(APPS), 0]
 
@@ -124,7 +126,7 @@ def test_os_exit_ends_the_process_with_its_status():
 
 
 @pytest.mark.ours
-@pytest.mark.skipif(IS_SANITIZED, reason="the sanitizer reports fatal signals itself")
+@pytest.mark.skipif(SANITIZER is not None, reason="the sanitizer reports fatal signals itself")
 def test_crash_is_reported_with_the_stack_of_python():
     server = broken()
     try:
@@ -179,6 +181,7 @@ def test_faulthandler_dumps_on_a_signal():
 # threads
 
 
+@pytest.mark.smoke
 def test_locals_of_a_thread_last_from_call_to_call(pitfalls):
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(lambda _: pitfalls.get("/own_local?s=0.02").json(), range(48)))
@@ -223,6 +226,7 @@ def test_exit_hook_of_a_view_runs_on_the_main_thread():
 # extensions
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("view", ["numpy_sum?n=300", "rust"])
 def test_extensions_in_several_workers(pitfalls, view):
     def visit(number):

@@ -48,6 +48,7 @@ def test_connections_end_with_their_requests(site, database):
         assert eventually(lambda: database.sessions() == 0, 10 * SLOW)
 
 
+@pytest.mark.smoke
 def test_persistent_connections_are_bounded_by_threads(site, database):
     env = {"GN_TEST_CONN_MAX_AGE": "600"}
     with site.serve("--threads", f"{THREADS}:{THREADS}", env=env, threads=THREADS) as server:
