@@ -431,11 +431,30 @@ GN_NEEDS_GIL static enum gn_err end_beside_threads(struct gn_py_host *host, cons
     return GN_ERR_TIMEOUT;
 }
 
+/* False where gevent or eventlet made greenlets of them: waiting for those here would run their
+   event loop, which may not even be the one they were made for. */
+GN_NEEDS_GIL static bool has_real_threads(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *get_ident = threading != NULL ? PyObject_GetAttrString(threading, "get_ident") : NULL;
+    bool has = get_ident == NULL || PyCFunction_Check(get_ident);
+
+    PyErr_Clear();
+    Py_XDECREF(get_ident);
+    Py_XDECREF(threading);
+    return has;
+}
+
 GN_NEEDS_GIL static enum gn_err finalise(struct gn_py_host *host)
 {
     struct gn_buf names;
     enum gn_err rc = GN_OK;
 
+    if (!has_real_threads()) {
+        flush("stdout");
+        flush("stderr");
+        return GN_ERR_TIMEOUT;
+    }
     gn_buf_init(&names, 1024);
     join_threads(host);
     if (other_threads(&names) > 0) {

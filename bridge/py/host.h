@@ -86,6 +86,7 @@ void gn_py_host_on_fork(struct gn_py_host *host, void (*fn)(void *arg), void *ar
  * Returns: GN_OK           the interpreter is gone
  *          GN_ERR_TIMEOUT  hooks have run and streams are flushed, but threads may still run
  *                          Python: the caller should call _exit at once
+ *                          (likewise, but without hooks, where threads were made greenlets)
  */
 GN_MUST_CHECK enum gn_err gn_py_host_stop(struct gn_py_host **host, gn_deadline deadline);
 

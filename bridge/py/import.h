@@ -18,7 +18,8 @@
  * to a PyObject, spelled without Python.h.
  *
  * Returns: GN_OK
- *          GN_ERR_INVALID     the name is misspelled, or what it names cannot be called
+ *          GN_ERR_INVALID     the name is misspelled, what it names cannot be called, or importing
+ *                             it made greenlets of threads
  *          GN_ERR_NOT_FOUND   no such module or attribute
  *          GN_ERR_PYTHON      importing or calling the factory raised
  * In each case err says in one sentence what is wrong and what to do; the

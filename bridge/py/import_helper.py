@@ -12,6 +12,8 @@ import importlib
 import os
 import pkgutil
 import sys
+import threading
+import types
 
 OK, INVALID, NOT_FOUND, RAISED = range(4)
 
@@ -31,6 +33,7 @@ def resolve(name):
         module_name, expression = split(name)
         module = import_module(module_name)
         found = evaluate(module, module_name, expression)
+        insist_on_threads(module_name)
         if not callable(found):
             raise Failure(INVALID, f'"{name}" is {describe(found)}, which cannot be called;'
                                    ' name the WSGI callable itself')
@@ -191,6 +194,14 @@ def call(factory, args, kwargs, module_name, expression):
         return factory(*args, **kwargs)
     except BaseException as error:
         raised(error, f'"{module_name}:{expression}" raised {summary(error)}')
+
+
+def insist_on_threads(module_name):
+    """gevent and eventlet replace threads by greenlets of the thread that imports them."""
+    if not isinstance(threading.get_ident, types.BuiltinFunctionType):
+        raise Failure(INVALID, f'"{module_name}" has threads replaced by greenlets, as the monkey'
+                               " patching of gevent and eventlet does: leave it out, since calls"
+                               " run on threads here, which wait for nobody")
 
 
 def describe(found):

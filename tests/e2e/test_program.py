@@ -74,6 +74,7 @@ def test_help_names_every_option():
     (["echo:Nested.no_such_name"], 4, ["no_such_name"]),
     (["echo:base64"], 4, ["base64"]),
     (["echo:no_such_factory()"], 4, ["no_such_factory"]),
+    (["green:application"], 4, ["gevent and eventlet", "leave it out"]),
     (["fails_to_import:application"], 4, ["fails on purpose", "fails_to_import"]),
     (["exits_on_import:application"], 4, ["exits_on_import"]),
     (["--mount", "/x=no_such_module:application", "echo:application"], 4, ["no_such_module"]),

@@ -279,6 +279,15 @@ Test(host, does_not_finalise_under_daemon_threads)
             "atexit ");
 }
 
+Test(host, does_not_wait_for_greenlets)
+{
+    cr_assert_str_eq(stop_and_read("real = threading.get_ident\n"
+                                   "threading.get_ident = lambda: real()\n"
+                                   "threading._shutdown = lambda: say('waited')\n",
+                             5000, GN_ERR_TIMEOUT),
+            "");
+}
+
 Test(host, cuts_hooks_that_hang, .exit_code = 0)
 {
     (void)stop_and_read("atexit.register(time.sleep, 1000)\n", 10, GN_OK);

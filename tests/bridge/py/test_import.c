@@ -168,6 +168,24 @@ Test(import, says_what_is_wrong)
     }
 }
 
+Test(import, refuses_green_threads)
+{
+    struct gn_error err = {0};
+    void *found = NULL;
+
+    write_file("green.py",
+            "import threading\n"
+            "real = threading.get_ident\n"
+            "threading.get_ident = lambda: real()\n"
+            "app = print\n");
+    cr_assert_eq(gn_py_import(GN_LIT("green:app"), &found, &err), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "gevent and eventlet"), "%s", err.message);
+    gn_test_python_run("threading = __import__('threading')\n"
+                       "threading.get_ident = __import__('green').real\n");
+    cr_assert_eq(gn_py_import(GN_LIT("green:app"), &found, &err), GN_OK, "%s", err.message);
+    gn_py_release(found);
+}
+
 Test(import, logs_only_the_applications_frames)
 {
     struct gn_error err = {0};
