@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
+#include "bridge/py/late.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
@@ -18,6 +19,9 @@
  *                └► parted: the exchange has ended, the worker goes on; its
  *                   `done` finds loop.exchange NULL and only recycles
  *
+ * The timeout runs until the answer begins or the call is done, also when the
+ * client has left: what it guards is the worker (bridge/py/late.h).
+ *
  * A call is in exactly one place: pooled, with the executor, or its `bytes`
  * lent to the connection's output, which gives it back when they are written.
  */
@@ -32,23 +36,17 @@ static struct gn_wsgi_call *call_of(struct gn_pycall *py)
     return call;
 }
 
-static struct gn_wsgi_call *call_of_timeout(struct gn_timeout *timeout)
-{
-    struct gn_wsgi_call *call = GN_CONTAINER_OF(timeout, struct gn_wsgi_call, loop.timeout);
-
-    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
-    return call;
-}
-
 /* ---- the pool ------------------------------------------------------------------ */
 
 static void on_done(struct gn_pycall *py);
 static void on_refused(struct gn_pycall *py, enum gn_err why);
+static void on_describe(struct gn_pycall *py, struct gn_buf *into);
 
 static const struct gn_pycall_ops call_ops = {
         .run = gn_wsgi_run,
         .done = on_done,
         .refused = on_refused,
+        .describe = on_describe,
 };
 
 GN_LOOP_THREAD static struct gn_wsgi_call *call_take(struct gn_wsgi_container *container)
@@ -75,6 +73,9 @@ GN_LOOP_THREAD static void call_recycle(struct gn_wsgi_call *call)
     struct gn_wsgi_container *container = call->container;
 
     gn_timeout_disarm(&call->loop.timeout);
+    gn_timeout_disarm(&call->loop.retry);
+    gn_free(call->loop.what);
+    call->loop.what = NULL;
     gn_pipe_close(&call->loop.pipe);
     if (call->request.has_body) {
         gn_body_fini(&call->request.body);
@@ -145,6 +146,9 @@ void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_moun
     struct gn_wsgi_call *call = call_take(container);
 
     call->mount = mount;
+    call->request.deadline = container->loop_side.timeouts.duration_ms > 0
+            ? gn_loop_after_ms(container->loop, container->loop_side.timeouts.duration_ms)
+            : GN_NEVER;
     take_request(call, ex, path_info, outer_script_name);
     ex->handler_data = call;
     if (gn_pyexec_submit(container->pyexec, &call->py) != GN_OK) {
@@ -337,25 +341,10 @@ GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_e
     call_recycle(call);
 }
 
-GN_LOOP_THREAD static void log_timeout(
-        const struct gn_wsgi_call *call, const struct gn_exchange *ex, gn_deadline now)
-{
-    char peer[GN_ADDR_TEXT_BYTES];
-    gn_deadline started = call->py.started_at;
-
-    gn_addr_format(&ex->peer, peer);
-    gn_log_error("no answer within the timeout: " GN_SLICE_FMT " " GN_SLICE_FMT
-                 " from %s, queued %lld ms, running for %lld ms",
-            GN_SLICE_ARG(ex->head->method_name), GN_SLICE_ARG(ex->head->target), peer,
-            (long long)((started - call->py.queued_at) / GN_NS_PER_MS),
-            (long long)((now - started) / GN_NS_PER_MS));
-}
-
 /** What the client is told when the call is not waited for. */
 GN_LOOP_THREAD static void end_parted(struct gn_wsgi_call *call, struct gn_exchange *ex)
 {
     if (call->loop.parting_status != 0) {
-        log_timeout(call, ex, gn_loop_now(call->container->loop));
         gn_exchange_reply_error(ex, call->loop.parting_status, GN_LIT(""));
     } else {
         gn_exchange_abort(ex);
@@ -370,6 +359,7 @@ static void on_done(struct gn_pycall *py)
     gn_assert_loop_thread(call->container->loop);
     gn_timeout_disarm(&call->loop.timeout);
     gn_wsgi_upload_end(call, GN_ERR_CLOSED);
+    gn_timeout_disarm(&call->loop.retry);
     if (call->worker.reader != NULL && !call->loop.pipe_is_closed) {
         call->loop.pipe = call->worker.reader; /* perhaps on_readable had no turn yet */
     }
@@ -400,12 +390,49 @@ static void on_done(struct gn_pycall *py)
 
 /* ---- parting ----------------------------------------------------------------------- */
 
+#define WHAT_BYTES 512 /* of a request in the log; targets may be long */
+
+GN_LOOP_THREAD static void describe_exchange(const struct gn_exchange *ex, struct gn_buf *into)
+{
+    struct gn_slice target = ex->head->target;
+    char peer[GN_ADDR_TEXT_BYTES];
+
+    gn_addr_format(&ex->peer, peer);
+    (void)!gn_buf_printf(into, GN_SLICE_FMT " " GN_SLICE_FMT "%s from %s",
+            GN_SLICE_ARG(ex->head->method_name),
+            GN_SLICE_ARG(gn_slice_of(target.ptr, GN_MIN(target.len, (size_t)WHAT_BYTES))),
+            target.len > WHAT_BYTES ? "..." : "", peer);
+}
+
+static void on_describe(struct gn_pycall *py, struct gn_buf *into)
+{
+    struct gn_wsgi_call *call = call_of(py);
+
+    gn_assert_loop_thread(call->container->loop);
+    if (call->loop.exchange != NULL) {
+        describe_exchange(call->loop.exchange, into);
+    } else if (call->loop.what != NULL) {
+        (void)!gn_buf_append(into, gn_slice_str(call->loop.what));
+    }
+}
+
+/** Nothing of the exchange is left when its worker is asked for: keep what it was. */
+GN_LOOP_THREAD static void remember(struct gn_wsgi_call *call)
+{
+    struct gn_buf what;
+
+    gn_buf_init(&what, 4 * WHAT_BYTES);
+    describe_exchange(call->loop.exchange, &what);
+    call->loop.what = gn_xstrndup(what.ptr, what.len);
+    gn_buf_fini(&what);
+}
+
 /** Ends the exchange while the worker goes on; it no longer looks at it. */
 GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
 {
     struct gn_exchange *ex = call->loop.exchange;
 
-    gn_timeout_disarm(&call->loop.timeout);
+    remember(call);
     close_pipe(call);
     call->loop.exchange = NULL;
     call->container->loop_side.stats.orphans++;
@@ -418,7 +445,7 @@ GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
 GN_LOOP_THREAD static void part_or_retry(struct gn_wsgi_call *call)
 {
     if (atomic_load_explicit(&call->shared.reads_exchange, memory_order_acquire)) {
-        gn_timeout_arm(&call->container->loop_side.retries, &call->loop.timeout);
+        gn_timeout_arm(&call->container->loop_side.retries, &call->loop.retry);
     } else {
         part(call);
     }
@@ -426,18 +453,32 @@ GN_LOOP_THREAD static void part_or_retry(struct gn_wsgi_call *call)
 
 void gn_wsgi_call_on_retry(struct gn_timeout *timeout)
 {
-    struct gn_wsgi_call *call = call_of_timeout(timeout);
+    struct gn_wsgi_call *call = GN_CONTAINER_OF(timeout, struct gn_wsgi_call, loop.retry);
 
+    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
     gn_assert_loop_thread(call->container->loop);
     part_or_retry(call);
 }
 
+/** Its worker shall end it, whether anybody waits for the answer or not. */
+GN_LOOP_THREAD static void interrupt(struct gn_wsgi_call *call)
+{
+    struct gn_buf what;
+
+    call->container->loop_side.stats.timeouts++;
+    gn_buf_init(&what, 4 * WHAT_BYTES);
+    on_describe(&call->py, &what);
+    gn_pyexec_late(call->container->pyexec, &call->py, gn_buf_slice(&what));
+    gn_buf_fini(&what);
+}
+
 void gn_wsgi_call_on_timeout(struct gn_timeout *timeout)
 {
-    struct gn_wsgi_call *call = call_of_timeout(timeout);
+    struct gn_wsgi_call *call = GN_CONTAINER_OF(timeout, struct gn_wsgi_call, loop.timeout);
     struct gn_wsgi_container *container = call->container;
     struct gn_exchange *ex = call->loop.exchange;
 
+    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
     gn_assert_loop_thread(container->loop);
     atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
     gn_wsgi_upload_end(call, GN_ERR_CLOSED);
@@ -446,9 +487,11 @@ void gn_wsgi_call_on_timeout(struct gn_timeout *timeout)
         call_recycle(call);
         return;
     }
-    container->loop_side.stats.timeouts++;
-    call->loop.parting_status = 504;
-    part_or_retry(call);
+    interrupt(call);
+    if (ex != NULL && !gn_timeout_is_armed(&call->loop.retry)) {
+        call->loop.parting_status = 504;
+        part_or_retry(call);
+    }
 }
 
 void gn_wsgi_call_cancel(struct gn_wsgi_call *call, enum gn_err why)

@@ -49,14 +49,17 @@ struct gn_wsgi_call {
         const struct gn_exchange *exchange; /* the worker's view: while reads_exchange */
         struct gn_slice path_info;          /* decoded; in the exchange's arena or head */
         struct gn_slice outer_script_name;
-        struct gn_body body; /* valid while has_body */
+        gn_deadline deadline; /* of the answer; GN_NEVER: none */
+        struct gn_body body;  /* valid while has_body */
         bool has_body;
         struct gn_wsgi_upload upload; /* its intake is NULL unless the body is streamed */
     } request;
 
     struct {                          /* loop thread only */
         struct gn_exchange *exchange; /* NULL once the two sides have parted */
-        struct gn_timeout timeout;    /* of the answer; later, of the next try to part */
+        struct gn_timeout timeout;    /* of the answer, whether the client still waits or not */
+        struct gn_timeout retry;      /* of the next try to part */
+        char *what;                   /* once parted: what it was for the log; NULL: not needed */
         int parting_status;           /* 504, or 0 to abort */
         struct gn_pipe *pipe;         /* the reader's half, once we have seen it */
         bool pipe_is_closed;

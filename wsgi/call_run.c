@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
+#include "bridge/py/late.h"
 #include "bridge/py/pyerr.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
@@ -158,6 +159,7 @@ GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call)
             .body_bytes = call->request.has_body ? call->request.body.len : 0,
             .path_info = call->request.path_info,
             .outer_script_name = call->request.outer_script_name,
+            .deadline = call->request.deadline,
     };
 
     GN_TRY(make_objects(call));
@@ -272,17 +274,25 @@ GN_NEEDS_GIL GN_COLD static void log_exception(struct gn_wsgi_call *call, const 
     gn_buf_fini(&heading);
 }
 
-/** Whether the exception is, or comes of, the one our own write() or wsgi.input raised. */
-static bool says_gone(const struct gn_wsgi_call *call)
+/**
+ * Our own doing, after the client was gone: the exception is, or comes of, the one that write() or
+ * wsgi.input raised, or the time was up, which has been logged with the stack.
+ */
+GN_NEEDS_GIL static bool is_of_ours(struct gn_wsgi_call *call)
 {
-    return PyErr_ExceptionMatches(
-            call->worker.streamed_input != NULL ? PyExc_OSError : PyExc_BrokenPipeError);
+    PyObject *says_gone =
+            call->worker.streamed_input != NULL ? PyExc_OSError : PyExc_BrokenPipeError;
+
+    return gn_wsgi_call_is_gone(call) &&
+            (PyErr_ExceptionMatches(says_gone) ||
+                    (PyErr_ExceptionMatches(PyExc_TimeoutError) &&
+                            gn_pyexec_was_interrupted(call->container->pyexec, &call->py)));
 }
 
 /** The application failed while the client still listened, or did it? */
 GN_NEEDS_GIL static enum gn_wsgi_outcome failed(struct gn_wsgi_call *call)
 {
-    if (gn_wsgi_call_is_gone(call) && says_gone(call)) {
+    if (is_of_ours(call)) {
         PyErr_Clear();
         return GN_WSGI_DROPPED;
     }
@@ -455,7 +465,9 @@ GN_NEEDS_GIL static void close_result(struct gn_wsgi_call *call, PyObject *resul
         (void)!gn_wsgi_response_flush(&call->worker.response);
     }
     value = close != NULL ? PyObject_CallNoArgs(close) : NULL;
-    if (value == NULL) {
+    if (value == NULL && is_of_ours(call)) {
+        PyErr_Clear();
+    } else if (value == NULL) {
         log_exception(call, "exception in close() of the WSGI application's iterable");
     }
     Py_XDECREF(value);

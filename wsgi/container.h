@@ -67,7 +67,7 @@ struct gn_wsgi_stats {
     uint64_t calls;
     uint64_t failed;   /* the application raised, or broke the protocol */
     uint64_t refused;  /* 503 */
-    uint64_t timeouts; /* 504 */
+    uint64_t timeouts; /* late: 504, unless the client had left */
     uint64_t gone;     /* the client left before the answer was complete */
     unsigned running;  /* calls queued or running now */
     unsigned orphans;  /* of these, calls whose client has its answer already, or has left */

@@ -9,7 +9,7 @@
 /*
  * The template holds a key for everything that is always there, so that a copy
  * clones one table wholesale and replacing values never grows it; there is
- * room for some seventeen headers before it would. It follows the traffic:
+ * room for some sixteen headers before it would. It follows the traffic:
  * each value is brought up to date in the template, where the same object as
  * last time (a path, a host, a client, GET) is no work at all, and then the
  * template is copied.
@@ -96,6 +96,7 @@ static enum gn_err assign_facts(const struct target *t, const struct gn_wsgi_env
     GN_TRY(assign(t, GN_WSGI_NAME_WSGI_MULTITHREAD, multithread));
     GN_TRY(assign(t, GN_WSGI_NAME_WSGI_MULTIPROCESS, multiprocess));
     GN_TRY(assign(t, GN_WSGI_NAME_WSGI_RUN_ONCE, Py_False));
+    GN_TRY(assign(t, GN_WSGI_NAME_GUSTNADO_DEADLINE, Py_None));
     GN_TRY(assign(t, GN_WSGI_NAME_WSGI_INPUT_TERMINATED, Py_True));
     GN_TRY(assign_new(t, GN_WSGI_NAME_WSGI_VERSION, Py_BuildValue("(ii)", 1, 0)));
     GN_TRY(assign(t, GN_WSGI_NAME_WSGI_ERRORS, facts->errors));
@@ -426,6 +427,14 @@ GN_NEEDS_GIL GN_COLD static enum gn_err put_request_id(
     return rc;
 }
 
+/** On the clock of time.monotonic(), which is ours. */
+GN_NEEDS_GIL static enum gn_err put_deadline(
+        struct gn_wsgi_environ *env, PyObject *dict, gn_deadline deadline)
+{
+    return put(dict, env->names.fixed[GN_WSGI_NAME_GUSTNADO_DEADLINE],
+            PyFloat_FromDouble((double)deadline / (double)GN_NS_PER_S));
+}
+
 /** Puts in what only this request has. */
 GN_NEEDS_GIL static enum gn_err fill(
         struct gn_wsgi_environ *env, PyObject *dict, const struct gn_wsgi_environ_request *request)
@@ -444,6 +453,9 @@ GN_NEEDS_GIL static enum gn_err fill(
     }
     if (GN_UNLIKELY(ex->request_id.len > 0)) {
         GN_TRY(put_request_id(&env->names, dict, ex->request_id));
+    }
+    if (request->deadline != GN_NEVER) {
+        GN_TRY(put_deadline(env, dict, request->deadline));
     }
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_INPUT], request->input));
     GN_TRY(put_borrowed(dict, fixed[GN_WSGI_NAME_WSGI_EARLY_HINTS], request->early_hints));

@@ -60,6 +60,7 @@ struct gn_wsgi_environ_request {
     uint64_t body_bytes; /* or GN_LENGTH_UNKNOWN: chunks that are still arriving */
     struct gn_slice path_info;
     struct gn_slice outer_script_name; /* what routers before the container consumed; mostly "" */
+    gn_deadline deadline;              /* GN_NEVER: none */
     PyObject *input;
     PyObject *early_hints;
     PyObject *client_disconnected;

@@ -58,6 +58,7 @@
     X(WSGI_FILE_WRAPPER, "wsgi.file_wrapper")                                                      \
     X(WSGI_EARLY_HINTS, "wsgi.early_hints")                                                        \
     X(GUSTNADO_CLIENT_DISCONNECTED, "gustnado.client_disconnected")                                \
+    X(GUSTNADO_DEADLINE, "gustnado.deadline")                                                      \
     X(GUSTNADO_PEER_ADDR, "gustnado.peer_addr")                                                    \
     X(GUSTNADO_REQUEST_ID, "gustnado.request_id")
 

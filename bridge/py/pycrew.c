@@ -221,6 +221,7 @@ bool gn_pycrew_start_locked(struct gn_pyexec *exec)
 
     *birth = (struct birth){
             .exec = exec, .worker = worker_get_locked(exec), .number = ++exec->shared.n_named};
+    birth->worker->number = birth->number;
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     rc = pthread_create(&thread, &attr, give_birth, birth);

@@ -53,8 +53,8 @@ GN_NEEDS_GIL static bool append_str(struct gn_buf *into, PyObject *text)
     return true;
 }
 
-/* "".join(traceback.<function>(exception)), or NULL without an exception set. */
-GN_NEEDS_GIL static PyObject *formatted(const char *function, PyObject *exception)
+/* "".join(traceback.<function>(object)), or NULL without an exception set. */
+GN_NEEDS_GIL static PyObject *formatted(const char *function, PyObject *object)
 {
     PyObject *module = PyImport_ImportModule("traceback");
     PyObject *lines = NULL;
@@ -62,7 +62,7 @@ GN_NEEDS_GIL static PyObject *formatted(const char *function, PyObject *exceptio
     PyObject *text = NULL;
 
     if (module != NULL) {
-        lines = PyObject_CallMethod(module, function, "O", exception);
+        lines = PyObject_CallMethod(module, function, "O", object);
         empty = PyUnicode_FromStringAndSize(NULL, 0);
     }
     if (lines != NULL && empty != NULL) {
@@ -122,4 +122,28 @@ void gn_pyerr_log(enum gn_log_level level, struct gn_slice heading)
     gn_pyerr_format(&text);
     gn_log_block(level, heading, gn_buf_slice(&text));
     gn_buf_fini(&text);
+}
+
+/* The frame a thread is in, borrowed from `frames`, which is what sys._current_frames() says. */
+GN_NEEDS_GIL static PyObject *frame_of(PyObject *frames, unsigned long thread)
+{
+    PyObject *key = frames != NULL ? PyLong_FromUnsignedLong(thread) : NULL;
+    PyObject *frame = key != NULL ? PyDict_GetItemWithError(frames, key) : NULL;
+
+    Py_XDECREF(key);
+    return frame;
+}
+
+bool gn_pyerr_stack(unsigned long thread, struct gn_buf *into)
+{
+    PyObject *function = PySys_GetObject("_current_frames");
+    PyObject *frames = function != NULL ? PyObject_CallNoArgs(function) : NULL;
+    PyObject *frame = frame_of(frames, thread);
+    PyObject *text = frame != NULL ? formatted("format_stack", frame) : NULL;
+    bool is_said = text != NULL && append_str(into, text);
+
+    Py_XDECREF(text);
+    Py_XDECREF(frames);
+    PyErr_Clear();
+    return is_said;
 }

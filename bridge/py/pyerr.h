@@ -13,6 +13,8 @@
  * loses its middle, never its last line.
  */
 
+#include <stdbool.h>
+
 #include "server/base/attr.h"
 #include "server/base/buf.h"
 #include "server/base/log.h"
@@ -33,5 +35,13 @@ GN_NEEDS_GIL void gn_pyerr_summary(struct gn_buf *into);
 
 /** Logs `heading` and the current exception with its traceback as one block, and clears it. */
 GN_NEEDS_GIL void gn_pyerr_log(enum gn_log_level level, struct gn_slice heading);
+
+/**
+ * Appends where a thread is, as a traceback does: the innermost call last.
+ *
+ * Units:   thread: threading.get_ident() of it
+ * Returns: false when there is no such thread, or Python could not say
+ */
+GN_NEEDS_GIL bool gn_pyerr_stack(unsigned long thread, struct gn_buf *into);
 
 #endif

@@ -39,6 +39,7 @@ struct gn_pyexec_options gn_pyexec_options_default(void)
             .idle_ms = 30000,
             .queue_calls = 1024,
             .queue_ms = 30000,
+            .stuck_ms = 10000,
     };
 }
 
@@ -150,6 +151,9 @@ GN_LOOP_THREAD static void take_ended(struct gn_pyexec *exec)
     while (call != NULL) {
         struct gn_pycall *next = call->next;
 
+        if (GN_UNLIKELY(call->late != NULL)) {
+            gn_pylate_ended(call);
+        }
         if (call->state == GN_PYCALL_LATE) {
             refuse(exec, call, GN_ERR_TIMEOUT);
         } else {
@@ -393,6 +397,7 @@ struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *exec_const)
             .threads = exec->shared.n_threads,
             .busy = exec->shared.n_in_call,
             .queued = exec->own.n_pending + gn_call_queue_count(&exec->shared.queue),
+            .stuck = exec->watch.n_stuck,
             .completed = exec->own.n_completed,
             .refused = exec->own.n_refused,
             .wakeups = exec->shared.n_wakeups,
@@ -440,7 +445,8 @@ static void init_shared(struct gn_pyexec *exec)
     gn_pace_init(&exec->shared.pace, runner_floor());
 }
 
-static void add_fork_hook(struct gn_pyexec *exec)
+/* What needs the GIL at the start. */
+GN_LOOP_THREAD static void init_python(struct gn_pyexec *exec)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
 
@@ -449,6 +455,7 @@ static void add_fork_hook(struct gn_pyexec *exec)
     if (exec->fork_hook == NULL) {
         gn_pyerr_log(GN_LOG_WARNING, GN_LIT("children forked by Python will not be told apart"));
     }
+    gn_pywatch_init(exec);
     PyGILState_Release(gil);
 }
 
@@ -469,7 +476,7 @@ struct gn_pyexec *gn_pyexec_create(struct gn_loop *loop, const struct gn_pyexec_
     gn_timer_init(&exec->own.late, loop, on_late);
     gn_timer_init(&exec->own.drop, loop, on_drop);
     init_shared(exec);
-    add_fork_hook(exec);
+    init_python(exec);
     gn_loop_add_turn_hook(loop, &exec->own.turn_end);
     return exec;
 }
@@ -514,12 +521,17 @@ enum gn_err gn_pyexec_stop(struct gn_pyexec *exec, gn_deadline deadline)
     exec->own.is_stopping = true;
     refuse_all(exec);
     if (!gn_pycrew_end(exec, deadline)) {
+        (void)!gn_pywatch_end(exec, deadline);
         detach(exec);
         return GN_ERR_TIMEOUT;
     }
     while (atomic_load_explicit(&exec->ended, memory_order_relaxed) != NULL ||
             atomic_load_explicit(&exec->is_loop_told, memory_order_relaxed)) {
         gn_loop_run_once(exec->loop); /* the last calls, and the post that tells of them */
+    }
+    if (!gn_pywatch_end(exec, deadline)) {
+        detach(exec);
+        return GN_ERR_TIMEOUT;
     }
     detach(exec);
     return GN_OK;

@@ -41,6 +41,8 @@
 
 struct gn_pyexec;
 struct gn_pycall;
+struct gn_pylate;
+struct gn_buf;
 
 struct gn_pycall_ops {
     /** Runs the call: on a worker, holding the GIL. Leaves no exception set. */
@@ -52,6 +54,8 @@ struct gn_pycall_ops {
      * why: GN_ERR_TIMEOUT (waited longer than queue_ms), GN_ERR_CLOSED (stopping)
      */
     void (*refused)(struct gn_pycall *call, enum gn_err why);
+    /** Appends what it is, for people, in one line: on the loop, at any time; may be NULL. */
+    void (*describe)(struct gn_pycall *call, struct gn_buf *into);
 };
 
 /** Embedded in what is run. Zeroed but for ops before submit. */
@@ -62,6 +66,7 @@ struct gn_pycall {
     gn_deadline queued_at;  /* set by submit */
     gn_deadline started_at; /* set by the worker; 0 before */
     gn_deadline ended_at;   /* set by the worker */
+    struct gn_pylate *late; /* private: it has run out of time (bridge/py/late.h) */
     uint32_t key;           /* groups calls of like cost; 0: unknown */
     int state;              /* private, under the executor's lock */
 };
@@ -72,6 +77,12 @@ struct gn_pyexec_options {
     int64_t idle_ms;      /* a surplus idle worker retires after this; default 30 000 */
     unsigned queue_calls; /* waiting calls; default 1024; beyond: GN_ERR_FULL */
     int64_t queue_ms;     /* longest wait for a worker; default 30 000; 0: no limit */
+    int64_t stuck_ms;     /* a late call's worker is stuck after this; default 10 000; 0: never */
+    int stack_signal;     /* to see stacks by while the GIL is held (bridge/py/sampler.h); default
+                             0: none, for it is the process's */
+    /** No call can run any more (bridge/py/late.h): on the loop, once; may be NULL. */
+    void (*exhausted)(void *arg);
+    void *exhausted_arg;
 };
 
 struct gn_pyexec_options gn_pyexec_options_default(void);
@@ -80,6 +91,7 @@ struct gn_pyexec_stats {
     unsigned threads;   /* alive */
     unsigned busy;      /* in a call */
     unsigned queued;    /* waiting */
+    unsigned stuck;     /* of the busy ones, how many do not come back (bridge/py/late.h) */
     uint64_t completed; /* since the start */
     uint64_t refused;   /* since the start, full or late */
     uint64_t wakeups;   /* workers woken since the start */

@@ -19,6 +19,8 @@
 #include "server/base/list.h"
 #include "server/loop/loop.h"
 
+#include "bridge/py/pywatch_priv.h"
+
 #define GN_PYEXEC_MAGIC 0x3ce60b97u
 
 struct gn_py_fork_hook;
@@ -42,15 +44,20 @@ struct gn_pyworker {
     unsigned n_unsampled;
     bool has_sample; /* `sample` is about the call that just ended */
     struct gn_pace_sample sample;
+    _Atomic(struct gn_pycall *) call; /* the one it is in; NULL: none, or on its way back */
+    atomic_bool is_interrupted;       /* in this call: TimeoutError has been raised (late.c) */
 
     /* under the executor's lock */
     struct gn_list link;      /* all workers */
     struct gn_list idle_link; /* the idle ones, most recent first */
     pthread_cond_t wake;
-    pthread_t os_thread; /* valid while is_up */
-    clockid_t cpu_clock; /* valid while is_up */
-    bool is_up;          /* its thread runs */
-    bool is_awake;       /* chosen to run, though it may not know yet */
+    pthread_t os_thread;         /* valid while is_up */
+    clockid_t cpu_clock;         /* valid while is_up */
+    pid_t thread_id;             /* the kernel's number; valid while is_up */
+    unsigned long python_thread; /* threading.get_ident(); likewise */
+    unsigned number;             /* in its thread's name */
+    bool is_up;                  /* its thread runs */
+    bool is_awake;               /* chosen to run, though it may not know yet */
     bool is_in_call;
     bool is_waiting;     /* in a call, but outside Python */
     unsigned n_calls;    /* begun; tells calls apart */
@@ -83,6 +90,8 @@ struct gn_pyexec {
         uint64_t n_refused;
         bool is_stopping;
     } own;
+
+    struct gn_pywatch watch; /* the loop thread only */
 
     struct { /* under lock; held for a few instructions, never while Python runs or the GIL is
                 waited for; no other lock is taken under it */
@@ -148,5 +157,18 @@ static inline void gn_pyworker_set_waiting_locked(struct gn_pyworker *w, bool is
         w->exec->shared.n_waiting += is_waiting ? 1 : -1U;
     }
 }
+
+/** late.c: the worker has left a call that was interrupted; withdraws what it has not met. */
+GN_NEEDS_GIL void gn_pyworker_settle(struct gn_pyworker *w);
+
+/* How a worker says that it has left a call, and looks whether it was interrupted: with a GIL
+   that alone keeps the order (late.c). */
+#ifdef Py_GIL_DISABLED
+#define GN_PYWORKER_LEAVES memory_order_seq_cst
+#define GN_PYWORKER_SEES memory_order_seq_cst
+#else
+#define GN_PYWORKER_LEAVES memory_order_release
+#define GN_PYWORKER_SEES memory_order_relaxed
+#endif
 
 #endif

@@ -120,8 +120,11 @@ GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
     if (is_sampled) {
         before = usage_now();
     }
-    call->started_at = w->now;
     call->ops->run(call);
+    atomic_store_explicit(&w->call, NULL, GN_PYWORKER_LEAVES);
+    if (GN_UNLIKELY(atomic_load_explicit(&w->is_interrupted, GN_PYWORKER_SEES))) {
+        gn_pyworker_settle(w);
+    }
     if (GN_UNLIKELY(PyErr_Occurred() != NULL)) {
         gn_pyerr_log(GN_LOG_ERROR, GN_LIT("a call left an exception behind"));
     }
@@ -191,6 +194,8 @@ static struct gn_pycall *take_locked(struct gn_pyworker *w)
     while ((call = gn_call_queue_pop(&exec->shared.queue)) != NULL) {
         if (!gn_call_queue_is_late(&exec->shared.queue, call, w->now)) {
             call->state = GN_PYCALL_TAKEN;
+            call->started_at = w->now;
+            atomic_store_explicit(&w->call, call, memory_order_release);
             w->is_in_call = true;
             w->n_calls++;
             exec->shared.n_in_call++;
@@ -317,6 +322,8 @@ static void settle_in(struct gn_pyworker *w)
     w->yield = w->now;
     (void)pthread_mutex_lock(&exec->shared.lock);
     w->os_thread = pthread_self();
+    w->thread_id = gettid();
+    w->python_thread = PyThread_get_thread_ident();
     w->is_up = pthread_getcpuclockid(pthread_self(), &w->cpu_clock) == 0;
     (void)pthread_mutex_unlock(&exec->shared.lock);
 }

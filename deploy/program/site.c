@@ -2,6 +2,7 @@
 #include "deploy/program/site.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,6 +121,7 @@ GN_LOOP_THREAD static enum gn_err start_container(struct gn_site *site,
     python.idle_ms = config->thread_idle_ms;
     python.queue_calls = config->queue_limit;
     python.queue_ms = config->queue_timeout_ms;
+    python.stack_signal = SIGURG; /* host.c uses it too, when nobody looks any more */
     site->pyexec = gn_pyexec_create(loop, &python);
     for (unsigned i = 0; i < config->n_mounts; i++) {
         mounts[i] = (struct gn_wsgi_mount_options){.prefix = config->mounts[i].prefix,

@@ -40,6 +40,14 @@ bool served_log_has(const char *text)
     return found;
 }
 
+void served_await_log(const char *text)
+{
+    while (!served_log_has(text)) {
+        gn_loop_run_once(served.loop);
+        (void)usleep(1000);
+    }
+}
+
 void served_forget_log(void)
 {
     pthread_mutex_lock(&log_lock);

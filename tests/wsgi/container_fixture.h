@@ -50,6 +50,8 @@ void served_python(const char *code);
 /** Whether the log holds a text; what was logged is dropped by served_forget_log. */
 bool served_log_has(const char *text);
 void served_forget_log(void);
+/** Runs the loop until the log holds it. */
+void served_await_log(const char *text);
 
 struct served_client {
     int fd;

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "server/base/alloc.h"
 #include "tests/support/test.h"
 #include "tests/wsgi/container_fixture.h"
@@ -118,7 +121,9 @@ Test(call, answers_504_and_goes_on)
     struct served_setup setup =
             served_usual("def app(environ, start_response):\n"
                          "    if environ['PATH_INFO'] == '/slow':\n"
-                         "        gate.wait(10)\n"
+                         "        try: gate.wait(10)\n"
+                         "        except TimeoutError: notes['late'] = time.monotonic()\n"
+                         "        notes['over'] = environ['gustnado.deadline']\n"
                          "        notes['input'] = environ['wsgi.input'].read()\n"
                          "    start_response('200 OK', TEXT)\n"
                          "    return [b'answer']\n");
@@ -131,14 +136,82 @@ Test(call, answers_504_and_goes_on)
                      "Connection: close\r\n\r\nbody",
             "HTTP/1.1 504 ");
     gn_free(got);
-    cr_assert(served_log_has("no answer within the timeout: POST /slow from 192.0.2.7:5678"));
+    served_await_log("no answer within the timeout: POST /slow from 192.0.2.7:5678, queued ");
+    cr_assert(served_log_has("line 3, in app\n"));
     got = talk_until(GET("/fast"), "HTTP/1.1 200 OK\r\n");
     cr_assert_not_null(strstr(got, "\r\n\r\nanswer"), "%s", got);
     gn_free(got);
     cr_assert_geq(gn_wsgi_container_stats(served.container).timeouts, 1);
     cr_assert_geq(gn_wsgi_container_stats(served.container).orphans, 1);
     served_python("gate.set()");
-    served_end("assert notes == {'input': b'body'}, notes");
+    served_await_log("POST /slow from 192.0.2.7:5678 ended ");
+    cr_assert_not(served_log_has("Traceback"));
+    served_end("assert notes['input'] == b'body', notes\n"
+               "assert 0 < notes['late'] - notes['over'] < 60, notes\n");
+}
+
+Test(call, raises_in_a_late_view_and_logs_it_once)
+{
+    struct served_setup setup =
+            served_usual("class Body:\n"
+                         "    def __iter__(self): return self\n"
+                         "    def __next__(self):\n"
+                         "        while True: pass\n"
+                         "    def close(self): notes['closed'] = True\n"
+                         "def app(environ, start_response):\n"
+                         "    start_response('200 OK', TEXT)\n"
+                         "    if environ['PATH_INFO'] == '/body': return Body()\n"
+                         "    while True: pass\n");
+    const char *requests[] = {GET("/view"), GET("/body")};
+
+    setup.timeout_ms = 100;
+    served_begin(&setup);
+    gn_assert_loop_thread(served.loop);
+    for (unsigned i = 0; i < GN_ARRAY_LEN(requests); i++) {
+        char *got = talk_until(requests[i], "HTTP/1.1 504 ");
+
+        gn_free(got);
+        served_await_log("no answer within the timeout: GET /");
+        served_await_log(" ended ");
+        while (gn_wsgi_container_stats(served.container).running > 0) {
+            gn_loop_run_once(served.loop);
+        }
+        cr_assert_not(served_log_has("Traceback"));
+        served_forget_log();
+    }
+    served_end("assert notes == {'closed': True}, notes");
+}
+
+Test(call, interrupts_a_view_whose_client_has_left)
+{
+    struct served_setup setup = served_usual("def app(environ, start_response):\n"
+                                             "    while True: pass\n");
+    struct served_client c;
+
+    setup.timeout_ms = 200;
+    served_begin(&setup);
+    gn_assert_loop_thread(served.loop);
+    c = served_talk_partly(GET("/gone"), 0);
+    gn_free(c.received);
+    /* One that leaves before a worker has begun is never run: again. */
+    while (gn_wsgi_container_stats(served.container).timeouts == 0) {
+        if (gn_wsgi_container_stats(served.container).running == 0) {
+            served_client_start(&c, KEEP("/gone"), SIZE_MAX);
+            for (unsigned i = 0; i < 50; i++) {
+                gn_loop_run_once(served.loop);
+                (void)usleep(1000);
+            }
+            (void)shutdown(c.fd, SHUT_RDWR);
+            served_client_join(&c);
+            gn_free(c.received);
+        }
+        gn_loop_run_once(served.loop);
+    }
+    served_await_log("no answer within the timeout: GET /gone from 192.0.2.7:5678, ");
+    served_await_log("GET /gone from 192.0.2.7:5678 ended ");
+    cr_assert_not(served_log_has("Traceback"));
+    cr_assert_eq(gn_wsgi_container_stats(served.container).orphans, 0);
+    served_end("");
 }
 
 Test(call, a_stream_that_has_begun_is_not_timed_out)

@@ -29,6 +29,7 @@ static PyObject *build(struct gn_slice script_name, struct gn_slice path_info, u
             .input = Py_None,
             .early_hints = Py_None,
             .client_disconnected = Py_None,
+            .deadline = GN_NEVER,
     };
     struct gn_wsgi_asked asked = {0};
     PyObject *dict;
@@ -85,7 +86,7 @@ Test(environ, of_a_plain_request)
             " 'wsgi.input_terminated': True, 'wsgi.errors': None, 'wsgi.multithread': True,\n"
             " 'wsgi.multiprocess': False, 'wsgi.run_once': False, 'wsgi.file_wrapper': None,\n"
             " 'wsgi.early_hints': None, 'gustnado.client_disconnected': None,\n"
-            " 'gustnado.peer_addr': '192.0.2.7:5678'}, e\n"
+            " 'gustnado.deadline': None, 'gustnado.peer_addr': '192.0.2.7:5678'}, e\n"
             "assert type(e) is dict and all(type(k) is str for k in e)\n");
 }
 

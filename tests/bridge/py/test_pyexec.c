@@ -254,7 +254,8 @@ static void count_lines(void *arg, enum gn_log_level level, struct gn_slice line
 
 Test(pyexec, clears_and_logs_an_exception_left_behind)
 {
-    static const struct gn_pycall_ops untidy = {run_untidy, done, refused};
+    static const struct gn_pycall_ops untidy = {
+            .run = run_untidy, .done = done, .refused = refused};
 
     begin(gn_pyexec_options_default(), "def one(): return 1\n");
     prepare(2, "one");
@@ -348,8 +349,10 @@ static void run_telling(struct gn_pycall *base)
 
 Test(pyexec, replaces_a_worker_that_says_it_blocks)
 {
-    static const struct gn_pycall_ops blocking = {run_blocking, done, refused};
-    static const struct gn_pycall_ops telling = {run_telling, done, refused};
+    static const struct gn_pycall_ops blocking = {
+            .run = run_blocking, .done = done, .refused = refused};
+    static const struct gn_pycall_ops telling = {
+            .run = run_telling, .done = done, .refused = refused};
 
     begin(gn_pyexec_options_default(), "def one(): return 1\n");
     prepare(2, "one");
@@ -391,7 +394,8 @@ static PyMethodDef tell_method = {"tell", tell, METH_NOARGS, NULL};
 
 Test(pyexec, lets_threads_of_the_application_run_beside_endless_calls)
 {
-    static const struct gn_pycall_ops endless = {run_nothing, again, refused};
+    static const struct gn_pycall_ops endless = {
+            .run = run_nothing, .done = again, .refused = refused};
     PyObject *function;
 
     begin(gn_pyexec_options_default(), "def one(): return 1\n");
