@@ -545,6 +545,7 @@ void gn_pyexec_destroy(struct gn_pyexec **exec_ptr)
         return;
     }
     GN_CHECK_OBJ(exec, GN_PYEXEC_MAGIC);
+    gn_assert_gil();
     gn_assert(exec->own.is_stopping);
     *exec_ptr = NULL;
     gn_pyworker_drop_waiting(exec);

@@ -133,8 +133,9 @@ GN_LOOP_THREAD struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *ex
  *          GN_ERR_TIMEOUT  some are stuck and keep it: it must not be destroyed
  */
 GN_MUST_CHECK enum gn_err gn_pyexec_stop(struct gn_pyexec *exec, gn_deadline deadline);
-/** Frees it, stopped before, and drops what was left to drop. Accepts NULL inside. */
-GN_NEEDS_GIL void gn_pyexec_destroy(struct gn_pyexec **exec);
+/** Frees it, stopped before, and drops what was left to drop. The GIL must be held. Accepts NULL
+ *  inside. */
+void gn_pyexec_destroy(struct gn_pyexec **exec);
 
 /**
  * Called on a worker that runs a call, with the GIL held: `blocking` runs
