@@ -34,6 +34,7 @@ def parse():
     parser.add_argument("--program", type=Path)
     parser.add_argument("--keep-log", type=Path)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--only", help="names of operations, with commas between")
     options = parser.parse_args()
     options.seconds = options.seconds or 60 * options.minutes
     options.program = options.program or newest(options.root)
@@ -114,8 +115,8 @@ class Server:
 class Load:
     """Clients that together do `rate` operations per second, each chosen by chance."""
 
-    def __init__(self, server, rate, seed):
-        self.server, self.rate, self.seed = server, rate, seed
+    def __init__(self, server, rate, seed, mix):
+        self.server, self.rate, self.seed, self.mix = server, rate, seed, mix
         self.lock = threading.Lock()
         self.done = collections.Counter()
         self.wrong = collections.defaultdict(list)
@@ -131,7 +132,7 @@ class Load:
 
     def client(self, number):
         chance = random.Random(f"{self.seed}-{number}")
-        kinds, weights = list(clients.MIX), list(clients.MIX.values())
+        kinds, weights = list(self.mix), list(self.mix.values())
         while not self.stop.is_set():
             kind = chance.choices(kinds, weights)[0]
             connect = self.server.tls if chance.random() < 0.2 else self.server.plain
@@ -194,7 +195,7 @@ def every_worker(server):
 
 def table(load, seconds):
     print(f"\n{'operation':<16} {'done':>8} {'wrong':>6} {'longest':>9}")
-    for name in (kind.__name__ for kind in clients.MIX):
+    for name in (kind.__name__ for kind in load.mix):
         print(f"{name:<16} {load.done[name]:>8} {len(load.wrong[name]):>6} "
               f"{load.longest[name]:>7.2f} s")
     print(f"{'all':<16} {sum(load.done.values()):>8} {sum(map(len, load.wrong.values())):>6}  "
@@ -221,6 +222,8 @@ def judge(server, load, samples, fds_before, options):
     settled = [s for s in samples if s[0] >= options.seconds * WARM_UP]
     rise = slope(settled) * (settled[-1][0] - settled[0][0])
     limit = max(RISE_LIMIT, SHARE_LIMIT * settled[0][1])
+    tenths = [samples[i * (len(samples) - 1) // 10][1] / 2**20 for i in range(11)]
+    print("resident, in tenths of the time: " + " ".join(f"{mib:.1f}" for mib in tenths) + " MiB\n")
     verdict.say(rise <= limit, "memory",
                 f"{samples[0][1] / 2**20:.1f} MiB at the start, {settled[0][1] / 2**20:.1f} when "
                 f"warm, {settled[-1][1] / 2**20:.1f} at the end; the line rises {rise / 1024:.0f} "
@@ -255,7 +258,9 @@ def main():
         server = Server(options, folder)
         fds_before = server.descriptors()
         samples, began = [], time.monotonic()
-        load = Load(server, options.rate, seed)
+        only = options.only.split(",") if options.only else None
+        load = Load(server, options.rate, seed, {
+            kind: n for kind, n in clients.MIX.items() if only is None or kind.__name__ in only})
         print(f"soak: {options.program}, {options.seconds:.0f} s, {options.rate:g} operations a "
               f"second by {CLIENTS} clients, seed {seed}", flush=True)
         try:
