@@ -3,6 +3,7 @@
 
 #include "bridge/py/late.h"
 #include "bridge/py/pyerr.h"
+#include "bridge/py/pyworker.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 
@@ -67,6 +68,9 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
     if (w.result != GN_OK) {
         gn_bufq_clear(take);
     }
+    /* A stream may go on for long, and faster than the executor looks: what the loop has
+     * written by now must not stay until its end. */
+    gn_pyworker_drop_waiting(container->pyexec);
     return w.result;
 }
 

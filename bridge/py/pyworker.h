@@ -15,7 +15,7 @@ struct gn_pyworker;
 /** The life of one worker, on its own thread: returns when it has left. */
 GN_NEEDS_GIL void gn_pyworker_live(struct gn_pyworker *w);
 
-/** Drops the references that wait to be dropped. */
+/** Drops the references that wait to be dropped; between calls, and amid one that streams. */
 GN_NEEDS_GIL void gn_pyworker_drop_waiting(struct gn_pyexec *exec);
 
 #endif

@@ -171,6 +171,24 @@ Test(call_run, sends_files)
     served_end("");
 }
 
+Test(call_run, lets_go_of_what_is_written_while_it_streams)
+{
+    struct served_setup setup = served_usual("import sys\n"
+                                             "piece = b'x' * 16384\n"
+                                             "def app(environ, start_response):\n"
+                                             "    start_response('200 OK', TEXT)\n"
+                                             "    notes['most'] = 0\n"
+                                             "    for _ in range(2000):\n"
+                                             "        held = sys.getrefcount(piece)\n"
+                                             "        notes['most'] = max(notes['most'], held)\n"
+                                             "        yield piece\n");
+
+    served_begin(&setup);
+    gn_free(served_talk(GET("/")));
+    /* What fills the pipe and the connection's queue, and what one turn of the loop wrote. */
+    served_end("assert 2 < notes['most'] < 200, notes");
+}
+
 Test(call_run, each_call_has_a_context_of_its_own)
 {
     struct served_setup setup =
