@@ -123,9 +123,8 @@ GN_LOOP_THREAD static void take_request(struct gn_wsgi_call *call, struct gn_exc
     call->request.path_info = path_info;
     call->request.outer_script_name = outer_script_name;
     if (ex->body.len > 0) { /* it may have to outlive the exchange */
-        call->request.body = ex->body;
+        gn_body_move(&ex->body, &call->request.body);
         call->request.has_body = true;
-        gn_body_init(&ex->body, call->request.body.memory_limit_bytes);
     }
     call->loop.exchange = ex;
     call->loop.parting_status = 0;

@@ -503,9 +503,8 @@ void gn_wsgi_input_start(PyObject *input, struct gn_body *take)
     in->state = INPUT_OPEN;
     in->at = 0;
     if (take != NULL) {
-        in->body = *take;
+        gn_body_move(take, &in->body);
         in->has_body = true;
-        gn_body_init(take, in->body.memory_limit_bytes);
     }
 }
 

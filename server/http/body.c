@@ -60,6 +60,12 @@ void gn_body_reset(struct gn_body *body)
     }
 }
 
+void gn_body_move(struct gn_body *from, struct gn_body *to)
+{
+    *to = *from;
+    gn_body_init(from, to->memory.limit);
+}
+
 static const char *spool_directory(void)
 {
     const char *dir = getenv("TMPDIR");

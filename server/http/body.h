@@ -27,6 +27,8 @@ void gn_body_init(struct gn_body *body, size_t memory_limit_bytes);
 void gn_body_fini(struct gn_body *body);
 /** Empties it for the next request; a small piece of memory is kept. */
 void gn_body_reset(struct gn_body *body);
+/** `to`, which owns nothing, becomes what `from` was; `from` is empty, as after init. */
+void gn_body_move(struct gn_body *from, struct gn_body *to);
 
 /**
  * Appends. Beyond the memory limit everything moves to the file.

@@ -154,6 +154,31 @@ Test(container, gives_the_body_in_memory_and_from_a_file)
     served_end("");
 }
 
+Test(container, keeps_a_small_body_in_memory_after_a_large_one)
+{
+    static const char small[] = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                                "Content-Length: 3\r\n\r\nabc";
+    struct served_setup setup = served_usual("def app(environ, start_response):\n"
+                                             "    body = environ['wsgi.input'].read()\n"
+                                             "    start_response('200 OK', TEXT)\n"
+                                             "    return [str(len(body)).encode()]\n");
+    size_t size = 100000;
+    char *large = gn_xalloc(size + 200);
+    int n = snprintf(large, 200,
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", size);
+
+    memset(large + n, 'x', size);
+    large[(size_t)n + size] = '\0';
+    served_begin(&setup);
+    served_assert(large, "HTTP/1.1 200 OK\r\n", "\r\n\r\n100000");
+    (void)setenv("TMPDIR", "/nonexistent", 1); /* where a file would be made */
+    served_assert(small, "HTTP/1.1 200 OK\r\n", "\r\n\r\n3");
+    served_assert(large, "HTTP/1.1 500 ", "");
+    (void)unsetenv("TMPDIR");
+    served_end("");
+    gn_free(large);
+}
+
 Test(container, satisfies_wsgiref_validate)
 {
     struct served_setup setup = served_usual(

@@ -86,6 +86,25 @@ Test(body, a_limit_lowered_for_one_request_does_not_stick)
     gn_body_fini(&body);
 }
 
+Test(body, moves_and_leaves_an_empty_one_with_its_first_limit)
+{
+    struct gn_body from;
+    struct gn_body to;
+
+    gn_body_init(&from, 100);
+    from.memory_limit_bytes = 0;
+    append(&from, "to the file at once");
+    gn_body_move(&from, &to);
+    check_content(&to, "to the file at once");
+    cr_assert_eq(from.len, 0);
+    from.memory_limit_bytes = 100; /* as for each request */
+    append(&from, "in memory");
+    cr_assert_eq(from.spool_fd, -1);
+    check_content(&from, "in memory");
+    gn_body_fini(&from);
+    gn_body_fini(&to);
+}
+
 static unsigned n_files(const char *dir)
 {
     DIR *d = opendir(dir);
