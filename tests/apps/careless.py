@@ -61,6 +61,15 @@ def sys_exit(environ, start_response, query):
     sys.exit(3)
 
 
+def leaves(environ, start_response, query):
+    """The process ends, before or within the response."""
+    if query["when"] == "within":
+        write = start_response("200 OK", [*PLAIN, ("Content-Length", "1000")])
+        write(b"x" * 500)
+        time.sleep(0.1)
+    os._exit(3)
+
+
 def interrupt(environ, start_response, query):
     raise KeyboardInterrupt
 
@@ -314,6 +323,9 @@ def forks(environ, start_response, query):
             sys.exit(7)
         if how == "return":
             return ok(start_response, "from the child\n")
+        if how == "closes":  # as those do who make a daemon of themselves
+            os.closerange(0, 65536)
+            os._exit(0)
         if how == "stream":
             return environ["wsgi.file_wrapper"](io.BytesIO(b"from the child"))
         os._exit(7)

@@ -6,6 +6,7 @@
     /burn?s=S     computes for S seconds of this thread's CPU
     /trickle?s=S&n=N   N lines, S seconds apart
     /big?n=N      N chunks of 64 KiB, as fast as the client takes them
+    /stuck        waits until somebody asks for /free
     /touch        counts itself
     /events       what became of the iterables of /trickle and /big, as JSON
 """
@@ -16,6 +17,7 @@ import time
 from urllib.parse import parse_qs
 
 lock = threading.Lock()
+freed = threading.Event()
 events = {"started": 0, "closed": 0, "chunks": 0, "wrong_thread": 0, "touched": 0}
 
 
@@ -74,6 +76,10 @@ def application(environ, start_response):
     elif path == "/big":
         start_response("200 OK", plain)
         return Stream(b"x" * 65536, int(query.get("n", "16")), 0)
+    elif path == "/stuck":
+        freed.wait()
+    elif path == "/free":
+        freed.set()
     elif path == "/touch":
         count(touched=1)
     elif path == "/events":

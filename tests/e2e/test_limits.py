@@ -115,21 +115,6 @@ def test_trickled_requests_are_answered_408(server, opening, drop):
     assert 8 < took < 25 * SLOW
 
 
-def test_trickling_clients_hurt_nobody(serve):
-    server = serve("slow:application", threads=2)
-    slow = [server.connect() for _ in range(300)]
-    for conn in slow:
-        conn.send(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
-    began = time.monotonic()
-    for _ in range(50):
-        assert server.get("/").status == 200
-        for conn in slow[:20]:
-            conn.send(b"y")
-    assert time.monotonic() - began < 5 * SLOW
-    for conn in slow:
-        conn.reset()
-
-
 MALFORMED = [
     b"GET / HTTP/1.1\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -406,37 +405,6 @@ def test_stubborn_thread_cannot_hold_the_exit():
         assert "embedding: farewell" in server.output()
     finally:
         server.kill()
-
-
-def test_stop_under_load():
-    server = Server("slow:application")
-    stop, failures = threading.Event(), []
-
-    def load():
-        while not stop.is_set():
-            try:
-                with Connection(server.address, 5) as conn:
-                    while not stop.is_set():
-                        response = conn.get("/")
-                        if not response.complete or response.status not in (200, 503):
-                            failures.append(response)
-                        if "close" in response.get("Connection", "").lower():
-                            break
-            except (Broken, OSError):
-                if server.process.poll() is None and not stop.is_set():
-                    time.sleep(0.01)
-    workers = [threading.Thread(target=load) for _ in range(8)]
-    try:
-        for worker in workers:
-            worker.start()
-        time.sleep(0.7)
-        server.stop()
-    finally:
-        stop.set()
-        for worker in workers:
-            worker.join()
-        server.kill()
-    assert not failures, failures[:3]
 
 
 # deadlines and limits that the command line sets
