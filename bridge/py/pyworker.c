@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "bridge/py/pyerr.h"
+#include "bridge/py/thread_exit.h"
 #include "server/base/log.h"
 
 #include "bridge/py/gil_priv.h"
@@ -330,9 +331,11 @@ static void settle_in(struct gn_pyworker *w)
 
 void gn_pyworker_live(struct gn_pyworker *w)
 {
+    PyObject *thread = Py_NewRef(w->thread); /* `w` may go once it has left */
     struct gn_pycall *call;
 
     settle_in(w);
+    gn_thread_exit_prepare(thread);
     renew_context(w);
     while ((call = next_call(w)) != NULL) {
         run_call(w, call);
@@ -341,6 +344,8 @@ void gn_pyworker_live(struct gn_pyworker *w)
         (void)PyContext_Exit(w->context);
         Py_CLEAR(w->context);
     }
+    gn_thread_exit_run(thread);
+    Py_DECREF(thread);
     PyErr_Clear();
 }
 
