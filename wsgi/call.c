@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
+#include "bridge/py/call_key.h"
 #include "bridge/py/late.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
@@ -41,12 +42,14 @@ static struct gn_wsgi_call *call_of(struct gn_pycall *py)
 static void on_done(struct gn_pycall *py);
 static void on_refused(struct gn_pycall *py, enum gn_err why);
 static void on_describe(struct gn_pycall *py, struct gn_buf *into);
+static void on_describe_kind(struct gn_pycall *py, struct gn_buf *into);
 
 static const struct gn_pycall_ops call_ops = {
         .run = gn_wsgi_run,
         .done = on_done,
         .refused = on_refused,
         .describe = on_describe,
+        .describe_kind = on_describe_kind,
 };
 
 GN_LOOP_THREAD static struct gn_wsgi_call *call_take(struct gn_wsgi_container *container)
@@ -148,6 +151,8 @@ void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_moun
     call->request.deadline = container->loop_side.timeouts.duration_ms > 0
             ? gn_loop_after_ms(container->loop, container->loop_side.timeouts.duration_ms)
             : GN_NEVER;
+    call->py.family = mount->family;
+    call->py.key = gn_call_key(mount->key_seed + (uint64_t)ex->head->method, path_info);
     take_request(call, ex, path_info, outer_script_name);
     ex->handler_data = call;
     if (gn_pyexec_submit(container->pyexec, &call->py) != GN_OK) {
@@ -159,6 +164,18 @@ void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_moun
     if (container->loop_side.timeouts.duration_ms > 0) {
         gn_timeout_arm(&container->loop_side.timeouts, &call->loop.timeout);
     }
+}
+
+/** "GET /shop/orders/" and an asterisk: what statistics call this kind of request. */
+static void on_describe_kind(struct gn_pycall *py, struct gn_buf *into)
+{
+    struct gn_wsgi_call *call = call_of(py);
+
+    gn_assert_loop_thread(call->container->loop);
+    (void)!gn_buf_append(into, call->loop.exchange->head->method_name);
+    (void)!gn_buf_append(into, GN_LIT(" "));
+    (void)!gn_buf_append(into, call->mount->prefix);
+    gn_call_key_text(call->request.path_info, into);
 }
 
 static void on_refused(struct gn_pycall *py, enum gn_err why)

@@ -4,6 +4,7 @@
 #include "wsgi/container.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "bridge/py/pyerr.h"
 #include "server/base/alloc.h"
@@ -208,6 +209,17 @@ GN_NEEDS_GIL static enum gn_err make_python(struct gn_wsgi_container *c)
     return gn_wsgi_environ_init(&c->python.environ);
 }
 
+/** A secret, so that nobody outside can make two kinds of requests look like one. */
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed)) {
+        seed = (uint64_t)gn_clock_wall() * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return seed;
+}
+
 GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
         const struct gn_wsgi_mount_options *options, const struct gn_wsgi_environ_facts *facts,
         struct gn_error *err)
@@ -231,6 +243,8 @@ GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
     mount->application = Py_NewRef(options->application);
     mount->streams_uploads = options->streams_uploads;
     c->streams_uploads = c->streams_uploads || options->streams_uploads;
+    mount->family = options->family;
+    mount->key_seed = random_seed();
     c->n_mounts++;
     if (gn_wsgi_template_init(&mount->environ, &c->python.environ, prefix, facts) != GN_OK) {
         return python_failed(err);

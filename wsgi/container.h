@@ -34,6 +34,7 @@ struct gn_wsgi_mount_options {
                                of its own */
     bool streams_uploads;   /* it is called at the head, and reads the body while it arrives; a
                                slow client then occupies a worker */
+    uint16_t family;        /* of its calls (gn_pycall.family) */
 };
 
 struct gn_wsgi_container_options {

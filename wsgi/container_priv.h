@@ -21,6 +21,8 @@ struct gn_wsgi_mount {
     struct gn_slice prefix; /* heap; "" or "/name" without a final '/' */
     PyObject *application;
     bool streams_uploads;
+    uint16_t family;   /* of its calls, for the executor */
+    uint64_t key_seed; /* tells its kinds of requests from those of others */
     struct gn_wsgi_template environ;
 };
 

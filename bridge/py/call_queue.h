@@ -5,11 +5,18 @@
 /*
  * The one place that decides which waiting call runs next.
  *
- * Today: first come, first served. The interface is made for an order by
- * expected cost (earliest virtual deadline: time of arrival plus a multiple of
- * what calls with this key usually take): such an order needs what pop gets to
- * know (the time) and what finished reports (the key and its cost), and keeps
- * the order of arrival beside its own for late.
+ * Each call has a class (bridge/py/call_class.h). Within a class calls run in
+ * order of arrival; between classes the one goes first whose arrival plus the
+ * handicap of its size is earliest. So a cheap call overtakes dear ones that
+ * came up to their handicap before it, and none that waited longer: no call
+ * waits for more than the calls that arrived until its handicap was over.
+ *
+ * A call whose class has no room now is passed over, and while it is the
+ * earliest, nothing may start that would keep it waiting: no call of its own
+ * size, and none that computes and is smaller once only such ones are in its way.
+ *
+ * Calls belong to families (a mount each), which may have a limit of calls that
+ * run at once. A family at its limit is passed over as a whole.
  *
  * Thread: none of its own; whoever calls holds the executor's lock.
  */
@@ -17,15 +24,36 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "bridge/py/call_class.h"
 #include "bridge/py/pyexec.h"
 
-struct gn_call_queue {
-    struct gn_list arrivals; /* oldest first */
-    atomic_uint n_calls;
-    int64_t wait_ms; /* longest wait; 0: no limit */
+struct gn_call_lanes {
+    struct gn_list calls[GN_CALL_CLASSES]; /* oldest first */
+    unsigned n[GN_CALL_CLASSES];
+    unsigned filled;               /* a bit per class with calls */
+    struct gn_call_family *family; /* whose limit counts; NULL: none */
 };
 
-void gn_call_queue_init(struct gn_call_queue *queue, int64_t wait_ms);
+struct gn_call_family {
+    unsigned limit; /* calls at once; 0: any number */
+    unsigned n_running;
+    unsigned lanes; /* index; families without a limit share the first */
+};
+
+struct gn_call_queue {
+    struct gn_call_lanes *lanes;
+    struct gn_call_family *families;
+    unsigned n_lanes;
+    unsigned n_families;
+    int64_t handicap_ns[GN_CALL_SIZES];
+    int64_t wait_ms; /* longest wait; 0: no limit */
+    atomic_uint n_calls;
+};
+
+/** `limits`: of the families, in order; NULL: none is limited. At least one family exists. */
+void gn_call_queue_init(
+        struct gn_call_queue *queue, int64_t wait_ms, const unsigned *limits, unsigned n_families);
+void gn_call_queue_fini(struct gn_call_queue *queue);
 
 /** How many wait. The one thing that may be read without the lock: it is then a moment old. */
 static inline unsigned gn_call_queue_count(const struct gn_call_queue *queue)
@@ -37,8 +65,29 @@ static inline unsigned gn_call_queue_count(const struct gn_call_queue *queue)
  *  after. */
 void gn_call_queue_publish(struct gn_call_queue *queue, struct gn_list *batch, unsigned n);
 
-/** The call to run next, unlinked, or NULL. It may be late: see gn_call_queue_is_late. */
-struct gn_pycall *gn_call_queue_pop(struct gn_call_queue *queue);
+/**
+ * The call to run next, unlinked, or NULL when none may begin. It may be late:
+ * see gn_call_queue_is_late. Whoever runs it tells gn_call_queue_begin, and
+ * gn_call_queue_end after.
+ */
+struct gn_pycall *gn_call_queue_pop(
+        struct gn_call_queue *queue, const struct gn_call_room *room, bool may_take_cheap);
+
+/** Any call, unlinked, or NULL: for the end. */
+struct gn_pycall *gn_call_queue_pop_any(struct gn_call_queue *queue);
+
+/** A call of this family runs, has run. */
+void gn_call_queue_begin(struct gn_call_queue *queue, unsigned family);
+void gn_call_queue_end(struct gn_call_queue *queue, unsigned family);
+
+/* How many calls could begin now, each on a worker of its own; of dear ones an upper bound. */
+struct gn_call_ready {
+    unsigned n_cheap;
+    unsigned n_dear;
+};
+
+struct gn_call_ready gn_call_queue_ready(
+        const struct gn_call_queue *queue, const struct gn_call_room *room);
 
 /** Takes one call out, wherever it stands. O(1). */
 void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call);

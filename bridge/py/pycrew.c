@@ -23,7 +23,10 @@
 
 #define CAPSULE_NAME "gustnado.worker"
 #define JOIN_S 1.0
-#define STOP_TURN_MS 5 /* while stopping, how often the loop runs a turn */
+#define STOP_TURN_MS 5   /* while stopping, how often the loop runs a turn */
+#define PATIENCE 2       /* times what a dear call may cost, before it counts as dearer */
+#define COMPUTES_ABOVE 4 /* one part in so many of the time */
+#define WAITS_BELOW 16
 
 /* ---- births ------------------------------------------------------------------------ */
 
@@ -177,6 +180,7 @@ static void *give_birth(void *arg)
         gn_list_unlink(&birth->worker->link);
         gn_list_append(&exec->shared.spare, &birth->worker->link);
         exec->shared.n_threads--;
+        exec->shared.n_coming--;
     }
     exec->shared.n_births--;
     (void)pthread_cond_signal(&exec->shared.gone);
@@ -208,6 +212,7 @@ static struct gn_pyworker *worker_get_locked(struct gn_pyexec *exec)
             node != NULL ? GN_LIST_ENTRY(node, struct gn_pyworker, link) : worker_new(exec);
 
     w->is_awake = true;
+    w->is_coming = true;
     w->n_unsampled = 0;
     return w;
 }
@@ -233,6 +238,7 @@ bool gn_pycrew_start_locked(struct gn_pyexec *exec)
     }
     gn_list_append(&exec->shared.workers, &birth->worker->link);
     exec->shared.n_threads++;
+    exec->shared.n_coming++;
     exec->shared.n_births++;
     return true;
 }
@@ -246,24 +252,74 @@ static int64_t cpu_of(clockid_t clock)
     return clock_gettime(clock, &t) == 0 ? (int64_t)t.tv_sec * GN_NS_PER_S + t.tv_nsec : 0;
 }
 
-void gn_pycrew_look_locked(struct gn_pyexec *exec, int64_t elapsed_ns)
+/* How dear a call of any class may turn out before it is counted as a size more. */
+static int64_t patience_ns(unsigned class)
+{
+    return class == GN_CALL_CHEAP ? GN_CALL_CHEAP_NS
+                                  : PATIENCE * gn_call_size_floor_ns(gn_call_size(class) + 1);
+}
+
+/* Nobody knows what a call will do that seemed cheap: what it did since the first look says. It
+   may have shared Python with others, so a part of the time is enough. */
+static enum gn_call_kind kind_since_first(
+        const struct gn_pyworker *w, gn_deadline now, int64_t cpu_ns)
+{
+    int64_t wall_ns = now - w->first_at;
+    int64_t used_ns = cpu_ns - w->first_cpu_ns;
+
+    if (used_ns >= wall_ns / COMPUTES_ABOVE) {
+        return wall_ns > 0 ? GN_CALL_COMPUTES : GN_CALL_WAITS;
+    }
+    return used_ns >= wall_ns / WAITS_BELOW ? GN_CALL_DOES_BOTH : GN_CALL_WAITS;
+}
+
+/* Classes the call of a worker anew if it runs for longer than its class says. */
+static void reclass_locked(struct gn_pyworker *w, gn_deadline now, int64_t cpu_ns)
+{
+    unsigned size = gn_call_size(w->class);
+    enum gn_call_kind kind = gn_call_kind(w->class);
+
+    if (size + 1 < GN_CALL_SIZES && now - w->began > patience_ns(w->class)) {
+        size++;
+        w->is_promoted = w->is_promoted || w->class == GN_CALL_CHEAP;
+        w->exec->shared.n_reclassed += w->class == GN_CALL_CHEAP ? 1 : 0;
+    }
+    if (w->is_promoted) {
+        kind = kind_since_first(w, now, cpu_ns);
+    }
+    if (size > 0 && gn_call_class(size, kind) != w->class) {
+        gn_pyworker_set_class_locked(w, gn_call_class(size, kind));
+    }
+}
+
+static void look_at_locked(struct gn_pyworker *w, gn_deadline now, int64_t elapsed_ns)
+{
+    int64_t cpu_ns = cpu_of(w->cpu_clock);
+
+    if (w->seen_calls != w->n_calls) {
+        w->seen_calls = w->n_calls;
+        w->first_at = now;
+        w->first_cpu_ns = cpu_ns;
+    } else if (elapsed_ns > 0 && w->class == GN_CALL_CHEAP) {
+        gn_pyworker_set_waiting_locked(w, cpu_ns - w->seen_cpu_ns < elapsed_ns / 2);
+    }
+    w->seen_cpu_ns = cpu_ns;
+    if (!w->exec->options.is_fifo) {
+        reclass_locked(w, now, cpu_ns);
+    }
+}
+
+void gn_pycrew_look_locked(struct gn_pyexec *exec, gn_deadline now, int64_t elapsed_ns)
 {
     struct gn_list *node;
     struct gn_list *tmp;
 
     GN_LIST_FOREACH (node, tmp, &exec->shared.workers) {
         struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
-        int64_t cpu_ns;
 
-        if (!w->is_up || !w->is_in_call) {
-            continue;
+        if (w->is_up && w->is_in_call) {
+            look_at_locked(w, now, elapsed_ns);
         }
-        cpu_ns = cpu_of(w->cpu_clock);
-        if (elapsed_ns > 0 && w->seen_calls == w->n_calls) {
-            gn_pyworker_set_waiting_locked(w, cpu_ns - w->seen_cpu_ns < elapsed_ns / 2);
-        }
-        w->seen_calls = w->n_calls;
-        w->seen_cpu_ns = cpu_ns;
     }
 }
 
@@ -278,7 +334,9 @@ static void wake_to_leave(struct gn_pyexec *exec)
         struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, idle_link);
 
         w->is_awake = true;
+        w->is_coming = true;
         exec->shared.n_idle--;
+        exec->shared.n_coming++;
         (void)pthread_cond_signal(&w->wake);
     }
     (void)pthread_mutex_unlock(&exec->shared.lock);

@@ -22,11 +22,13 @@ GN_ANY_THREAD bool gn_pycrew_start_locked(struct gn_pyexec *exec);
 
 /**
  * Looks which workers use their processor and which wait outside Python, by
- * their CPU time since the last look. With the executor's lock held.
+ * their CPU time since the last look, and classes calls anew that run for longer
+ * than their class says. With the executor's lock held.
  *
- * Units: elapsed_ns: since the last look; 0: this is the first, nothing is concluded
+ * Units: elapsed_ns: since the last look; 0: this is the first, nobody is known to wait
  */
-GN_LOOP_THREAD void gn_pycrew_look_locked(struct gn_pyexec *exec, int64_t elapsed_ns);
+GN_LOOP_THREAD void gn_pycrew_look_locked(
+        struct gn_pyexec *exec, gn_deadline now, int64_t elapsed_ns);
 
 /**
  * Lets go of the workers that have left and whose threads have ended. With

@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop's half of the executor: collect calls during a turn, publish them
- * when it ends, wake as many workers as are of use, and hand back what ended.
- *
- * How many are of use is two questions. pace (bridge/py/pace.h) knows from
- * samples how many runners keep Python busy; publishing wakes up to that many.
- * While calls wait, a timer looks at what the workers are doing: one that uses
- * no processor in the middle of a call waits outside Python and is not counted
- * as a runner, so another is woken in its place.
- *
- * Invariant: while calls are queued, a runner exists that will look at the
- * queue when its call ends, or the check timer runs.
+ * when it ends (bridge/py/pydispatch.h), and hand back what ended.
  */
 #include <Python.h>
 
@@ -20,6 +11,7 @@
 
 #include "bridge/py/fork.h"
 #include "bridge/py/pycrew.h"
+#include "bridge/py/pydispatch.h"
 #include "bridge/py/pyerr.h"
 #include "bridge/py/pyworker.h"
 #include "server/base/log.h"
@@ -28,7 +20,6 @@
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
 
-#define CHECK_MS 1
 #define DROP_MS 50 /* how long a reference may wait for a busy worker */
 
 struct gn_pyexec_options gn_pyexec_options_default(void)
@@ -40,6 +31,7 @@ struct gn_pyexec_options gn_pyexec_options_default(void)
             .queue_calls = 1024,
             .queue_ms = 30000,
             .stuck_ms = 10000,
+            .n_families = 1,
     };
 }
 
@@ -121,7 +113,7 @@ void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywake *wake)
 GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call, enum gn_err why)
 {
     call->state = GN_PYCALL_NEW;
-    exec->own.n_refused++;
+    exec->own.n_late += why == GN_ERR_TIMEOUT ? 1 : 0;
     call->ops->refused(call, why);
 }
 
@@ -175,74 +167,7 @@ static void on_told(struct gn_post *post)
     take_ended(exec);
 }
 
-/* ---- publishing ------------------------------------------------------------------ */
-
-static bool can_wake_locked(const struct gn_pyexec *exec)
-{
-    return exec->shared.n_idle > 0 || exec->shared.n_threads < exec->options.max_threads;
-}
-
-GN_LOOP_THREAD static void start_check(struct gn_pyexec *exec)
-{
-    gn_timer_start(&exec->own.check, gn_deadline_after_ms(gn_clock_now(), CHECK_MS));
-}
-
-/* Begins to watch the workers: the first look only remembers. */
-GN_LOOP_THREAD static void begin_checks_locked(struct gn_pyexec *exec)
-{
-    exec->own.checked_at = gn_clock_now();
-    exec->own.checked_ended = exec->shared.n_ended;
-    gn_stall_init(&exec->own.stall);
-    if (can_wake_locked(exec)) {
-        gn_pycrew_look_locked(exec, 0);
-    }
-    start_check(exec);
-}
-
-GN_LOOP_THREAD static void mark_published(struct gn_pyexec *exec)
-{
-    struct gn_list *node;
-    struct gn_list *tmp;
-
-    GN_LIST_FOREACH (node, tmp, &exec->own.pending) {
-        GN_LIST_ENTRY(node, struct gn_pycall, link)->state = GN_PYCALL_QUEUED;
-    }
-}
-
-GN_LOOP_THREAD static void publish_locked(struct gn_pyexec *exec, struct gn_pywake *wake)
-{
-    unsigned runners = gn_pyexec_runners_locked(exec);
-    unsigned target = gn_pace_target(&exec->shared.pace);
-    unsigned n_queued;
-    unsigned n_woken = 0;
-
-    gn_call_queue_publish(&exec->shared.queue, &exec->own.pending, exec->own.n_pending);
-    n_queued = gn_call_queue_count(&exec->shared.queue);
-    if (runners < target) {
-        n_woken = gn_pyexec_wake_locked(exec, GN_MIN(n_queued, target - runners), wake);
-    }
-    if (gn_timer_is_running(&exec->own.check)) {
-        return;
-    }
-    /* One call for one worker that has nothing else to do needs no watching. */
-    if (n_queued > n_woken || runners + n_woken > 1 || exec->shared.n_births > 0) {
-        begin_checks_locked(exec);
-    }
-}
-
-GN_LOOP_THREAD static void publish(struct gn_pyexec *exec)
-{
-    struct gn_pywake wake = {.n = 0};
-
-    mark_published(exec);
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    publish_locked(exec, &wake);
-    gn_pyexec_unlock(exec, &wake);
-    exec->own.n_pending = 0;
-    if (exec->options.queue_ms > 0 && !gn_timer_is_running(&exec->own.late)) {
-        gn_timer_start(&exec->own.late, gn_loop_after_ms(exec->loop, exec->options.queue_ms));
-    }
-}
+/* ---- turns and timers ------------------------------------------------------------- */
 
 static void on_turn_end(struct gn_turn_hook *hook)
 {
@@ -251,7 +176,7 @@ static void on_turn_end(struct gn_turn_hook *hook)
     gn_assert_loop_thread(exec->loop);
     take_ended(exec); /* the loop is awake: nobody needs to wake it for these */
     if (exec->own.n_pending > 0) {
-        publish(exec);
+        gn_pydispatch_publish(exec);
     }
     if (atomic_load_explicit(&exec->drops, memory_order_relaxed) != NULL &&
             !gn_timer_is_running(&exec->own.drop)) {
@@ -259,51 +184,13 @@ static void on_turn_end(struct gn_turn_hook *hook)
     }
 }
 
-/* ---- timers ---------------------------------------------------------------------- */
-
-/* How many more workers are of use now; calls wait, and some could be woken. */
-GN_LOOP_THREAD static unsigned n_of_use_locked(
-        struct gn_pyexec *exec, gn_deadline now, unsigned n_queued)
-{
-    bool has_progressed = exec->shared.n_ended != exec->own.checked_ended;
-    unsigned target = gn_pace_target(&exec->shared.pace);
-    unsigned runners;
-
-    gn_pycrew_look_locked(exec, now - exec->own.checked_at);
-    runners = gn_pyexec_runners_locked(exec);
-    if (exec->shared.n_births > 0 && runners >= target) {
-        return 0; /* help is on its way */
-    }
-    return gn_stall_check(&exec->own.stall, n_queued, runners, target, has_progressed);
-}
-
-GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec, struct gn_pywake *wake)
-{
-    unsigned n_queued = gn_call_queue_count(&exec->shared.queue);
-    gn_deadline now = gn_clock_now();
-
-    if (n_queued > 0 && can_wake_locked(exec)) {
-        (void)gn_pyexec_wake_locked(exec, n_of_use_locked(exec, now, n_queued), wake);
-    }
-    exec->own.checked_at = now;
-    exec->own.checked_ended = exec->shared.n_ended;
-    return n_queued > 0;
-}
-
 static void on_check(struct gn_timer *timer)
 {
     struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.check);
-    struct gn_pywake wake = {.n = 0};
-    bool is_needed;
 
     gn_assert_loop_thread(exec->loop);
     take_ended(exec);
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    is_needed = check_locked(exec, &wake);
-    gn_pyexec_unlock(exec, &wake);
-    if (is_needed) {
-        start_check(exec);
-    }
+    gn_pydispatch_check(exec);
 }
 
 static void on_late(struct gn_timer *timer)
@@ -345,6 +232,38 @@ static void on_drop(struct gn_timer *timer)
 
 /* ---- calls ------------------------------------------------------------------------- */
 
+#define DESCRIPTION_BYTES 512
+
+/* A kind of call that nobody has asked for lately gets a place among the estimates. */
+GN_LOOP_THREAD GN_COLD static void admit(
+        struct gn_pyexec *exec, struct gn_pycall *call, uint16_t slot)
+{
+    struct gn_buf text;
+
+    gn_buf_init(&text, DESCRIPTION_BYTES);
+    if (call->ops->describe_kind != NULL) {
+        call->ops->describe_kind(call, &text);
+    }
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    gn_call_costs_admit(&exec->costs, slot, call->key, gn_buf_slice(&text));
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+    gn_buf_fini(&text);
+}
+
+/* Looks up what a call is expected to cost. */
+GN_LOOP_THREAD static void guess(struct gn_pyexec *exec, struct gn_pycall *call)
+{
+    struct gn_call_guess guess = {.slot = GN_CALL_COST_NONE, .is_settled = true};
+
+    if (call->key != 0 && !gn_call_costs_find(&exec->costs, call->key, call->family, &guess)) {
+        admit(exec, call, guess.slot);
+    }
+    call->slot = guess.slot;
+    call->is_stranger = guess.is_stranger;
+    call->is_measured = !guess.is_settled || guess.class != GN_CALL_CHEAP;
+    call->class = exec->options.is_fifo ? GN_CALL_CHEAP : guess.class;
+}
+
 enum gn_err gn_pyexec_submit(struct gn_pyexec *exec, struct gn_pycall *call)
 {
     GN_CHECK_OBJ(exec, GN_PYEXEC_MAGIC);
@@ -354,9 +273,11 @@ enum gn_err gn_pyexec_submit(struct gn_pyexec *exec, struct gn_pycall *call)
     }
     if (exec->own.n_pending + gn_call_queue_count(&exec->shared.queue) >=
             exec->options.queue_calls) {
-        exec->own.n_refused++;
+        exec->own.n_full++;
         return GN_ERR_FULL;
     }
+    gn_assert(call->family < exec->shared.queue.n_families);
+    guess(exec, call);
     call->queued_at = gn_loop_now(exec->loop);
     call->started_at = 0;
     call->ended_at = 0;
@@ -381,30 +302,10 @@ bool gn_pyexec_withdraw(struct gn_pyexec *exec, struct gn_pycall *call)
     }
     if (is_ours) {
         call->state = GN_PYCALL_NEW;
+        exec->own.n_withdrawn++;
     }
     (void)pthread_mutex_unlock(&exec->shared.lock);
     return is_ours;
-}
-
-struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *exec_const)
-{
-    /* Logically const: the lock is the only thing touched. */
-    struct gn_pyexec *exec = (struct gn_pyexec *)(uintptr_t)exec_const;
-    struct gn_pyexec_stats stats;
-
-    (void)pthread_mutex_lock(&exec->shared.lock);
-    stats = (struct gn_pyexec_stats){
-            .threads = exec->shared.n_threads,
-            .busy = exec->shared.n_in_call,
-            .queued = exec->own.n_pending + gn_call_queue_count(&exec->shared.queue),
-            .stuck = exec->watch.n_stuck,
-            .completed = exec->own.n_completed,
-            .refused = exec->own.n_refused,
-            .wakeups = exec->shared.n_wakeups,
-            .runners = gn_pace_runners(&exec->shared.pace),
-    };
-    (void)pthread_mutex_unlock(&exec->shared.lock);
-    return stats;
 }
 
 /* ---- life -------------------------------------------------------------------------- */
@@ -437,7 +338,10 @@ static void init_shared(struct gn_pyexec *exec)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&exec->shared.gone, &attr);
     (void)pthread_condattr_destroy(&attr);
-    gn_call_queue_init(&exec->shared.queue, exec->options.queue_ms);
+    gn_call_queue_init(&exec->shared.queue, exec->options.queue_ms, exec->options.family_limits,
+            exec->options.n_families);
+    gn_call_costs_init(&exec->costs, exec->options.n_families);
+    gn_call_room_init(&exec->shared.room, exec->options.max_threads, runner_floor());
     gn_list_init(&exec->shared.workers);
     gn_list_init(&exec->shared.idle);
     gn_list_init(&exec->shared.ended);
@@ -464,7 +368,7 @@ struct gn_pyexec *gn_pyexec_create(struct gn_loop *loop, const struct gn_pyexec_
     struct gn_pyexec *exec = gn_xcalloc(sizeof(*exec));
 
     gn_assert(options->max_threads >= 1 && options->min_threads <= options->max_threads);
-    gn_assert(options->queue_calls >= 1);
+    gn_assert(options->queue_calls >= 1 && options->n_families >= 1);
     exec->magic = GN_PYEXEC_MAGIC;
     exec->loop = loop;
     exec->options = *options;
@@ -490,7 +394,7 @@ GN_LOOP_THREAD static void refuse_all(struct gn_pyexec *exec)
     (void)pthread_mutex_lock(&exec->shared.lock);
     exec->shared.is_stopping = true;
     for (;;) {
-        struct gn_pycall *call = gn_call_queue_pop(&exec->shared.queue);
+        struct gn_pycall *call = gn_call_queue_pop_any(&exec->shared.queue);
 
         if (call == NULL) {
             break;
@@ -550,6 +454,8 @@ void gn_pyexec_destroy(struct gn_pyexec **exec_ptr)
     *exec_ptr = NULL;
     gn_pyworker_drop_waiting(exec);
     gn_pycrew_free_spare(exec);
+    gn_call_costs_fini(&exec->costs);
+    gn_call_queue_fini(&exec->shared.queue);
     (void)pthread_cond_destroy(&exec->shared.gone);
     (void)pthread_mutex_destroy(&exec->shared.lock);
     exec->magic = 0;

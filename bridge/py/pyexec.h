@@ -21,11 +21,22 @@
  *  6. One worker owns a call from start to end.
  *  7. The queue is bounded in length and in waiting time; a call whose client
  *     has gone or whose time is over is never started.
+ *  8. Cheap calls do not wait behind dear ones. What calls of each kind
+ *     (gn_pycall.key) compute and wait is estimated (bridge/py/call_cost.h), and
+ *     by that they are classed (call_class.h) and ordered (call_queue.h): by
+ *     arrival plus a handicap that grows with their cost, so nothing starves.
+ *     Calls that compute for long run one at a time, beside those eight times as
+ *     long; calls that wait for long may have all workers but a quarter while
+ *     cheap calls are about. When a cheap call comes and every worker is in a dear
+ *     one, another is woken at once. Beside calls that compute the interpreter's
+ *     switch interval is 0.5 ms, unless the application has chosen its own. A
+ *     call that runs for longer than its class says is classed anew.
+ *  9. Without a GIL, one runner in 3 and 8 is one per core.
+ *
+ * Calls belong to families, each with a limit of calls that run at once; calls
+ * beyond it wait without blocking others.
  *
  * Each call starts with an empty contextvars context of its own.
- *
- * The order of the queue is decided in one place (bridge/py/call_queue), first
- * come first served today.
  *
  * Thread: marked per function. No lock is held while Python runs.
  */
@@ -34,6 +45,7 @@
 #include <stdint.h>
 
 #include "server/base/attr.h"
+#include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/err.h"
 #include "server/base/list.h"
@@ -56,6 +68,8 @@ struct gn_pycall_ops {
     void (*refused)(struct gn_pycall *call, enum gn_err why);
     /** Appends what it is, for people, in one line: on the loop, at any time; may be NULL. */
     void (*describe)(struct gn_pycall *call, struct gn_buf *into);
+    /** Appends what people call calls of its key; on the loop, during submit; may be NULL. */
+    void (*describe_kind)(struct gn_pycall *call, struct gn_buf *into);
 };
 
 /** Embedded in what is run. Zeroed but for ops before submit. */
@@ -67,7 +81,12 @@ struct gn_pycall {
     gn_deadline started_at; /* set by the worker; 0 before */
     gn_deadline ended_at;   /* set by the worker */
     struct gn_pylate *late; /* private: it has run out of time (bridge/py/late.h) */
-    uint32_t key;           /* groups calls of like cost; 0: unknown */
+    uint32_t key;           /* groups calls of like cost; 0: unknown, taken for cheap */
+    uint16_t family;        /* below n_families */
+    uint16_t slot;          /* private: of the kind's estimate */
+    uint8_t class;          /* private: bridge/py/call_class.h */
+    bool is_stranger;       /* private: the class is a guess */
+    bool is_measured;       /* private: it is worth to measure this one */
     int state;              /* private, under the executor's lock */
 };
 
@@ -83,19 +102,37 @@ struct gn_pyexec_options {
     /** No call can run any more (bridge/py/late.h): on the loop, once; may be NULL. */
     void (*exhausted)(void *arg);
     void *exhausted_arg;
+    bool is_fifo;                  /* no rule 8: first come, first served; default false */
+    unsigned n_families;           /* default 1 */
+    const unsigned *family_limits; /* n_families of them, 0: any number; NULL: none is limited.
+                                      Read by gn_pyexec_create */
 };
 
 struct gn_pyexec_options gn_pyexec_options_default(void);
 
 struct gn_pyexec_stats {
     unsigned threads;   /* alive */
+    unsigned idle;      /* of these, asleep */
     unsigned busy;      /* in a call */
+    unsigned busy_dear; /* of these, in one that is dear */
     unsigned queued;    /* waiting */
     unsigned stuck;     /* of the busy ones, how many do not come back (bridge/py/late.h) */
     uint64_t completed; /* since the start */
     uint64_t refused;   /* since the start, full or late */
-    uint64_t wakeups;   /* workers woken since the start */
-    double runners;     /* estimate: workers that keep Python busy; 1: it only computes */
+    uint64_t refused_full;
+    uint64_t refused_late;
+    uint64_t withdrawn;   /* their client left, or their deadline passed, before they began */
+    uint64_t reclassed;   /* turned out dearer than expected */
+    uint64_t wakeups;     /* workers woken since the start */
+    uint64_t begun;       /* calls */
+    int64_t queue_ns;     /* they waited in all, */
+    int64_t queue_max_ns; /* and the longest one */
+    uint64_t gil_waits;   /* times a worker that had slept waited for the GIL */
+    int64_t gil_wait_ns;
+    int64_t gil_wait_max_ns;
+    unsigned kinds;         /* with an estimate */
+    bool is_switching_fast; /* the switch interval is 0.5 ms now */
+    double runners;         /* estimate: workers that keep Python busy; 1: it only computes */
 };
 
 /** The interpreter must be initialised (bridge/py/host.h); workers start on first use. */

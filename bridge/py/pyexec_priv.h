@@ -13,9 +13,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "bridge/py/call_class.h"
+#include "bridge/py/call_cost.h"
 #include "bridge/py/call_queue.h"
 #include "bridge/py/pace.h"
 #include "bridge/py/pyexec.h"
+#include "bridge/py/switch_interval.h"
 #include "server/base/list.h"
 #include "server/loop/loop.h"
 
@@ -34,6 +37,24 @@ enum {
     GN_PYCALL_LATE,    /* taken too late and not run; on its way back */
 };
 
+/* What a call has used of its thread, or the thread since it began. */
+struct gn_pyusage {
+    int64_t cpu_ns;
+    long n_given_up; /* times it gave its processor up of its own will, */
+    long n_taken;    /* and times it was taken away */
+};
+
+/* About the call that just ended, to be told under the lock. */
+struct gn_pymeasured {
+    struct gn_call_guess guess;
+    uint32_t key;
+    uint16_t family;
+    int64_t wall_ns;
+    struct gn_pyusage usage;
+    bool is_measured; /* `usage` is known */
+    bool is_sample;   /* and also goes to the pace */
+};
+
 struct gn_pyworker {
     struct gn_pyexec *exec;
     PyObject *thread;  /* the threading.Thread; set before it runs */
@@ -42,8 +63,11 @@ struct gn_pyworker {
     gn_deadline yield; /* when it last let others have the GIL */
     int64_t usual_ns;  /* how long its calls take, a moving average */
     unsigned n_unsampled;
-    bool has_sample; /* `sample` is about the call that just ended */
-    struct gn_pace_sample sample;
+    struct gn_pymeasured measured;
+    struct gn_pyusage mark;           /* at the last reading, */
+    int64_t mark_wall_ns;             /* and what calls took since that were not measured */
+    int64_t gil_wait_ns;              /* since the last look into the queue */
+    bool wants_short;                 /* the switch interval, as of that look */
     _Atomic(struct gn_pycall *) call; /* the one it is in; NULL: none, or on its way back */
     atomic_bool is_interrupted;       /* in this call: TimeoutError has been raised (late.c) */
 
@@ -58,11 +82,21 @@ struct gn_pyworker {
     unsigned number;             /* in its thread's name */
     bool is_up;                  /* its thread runs */
     bool is_awake;               /* chosen to run, though it may not know yet */
+    bool is_coming;              /* chosen, and has not looked into the queue since */
     bool is_in_call;
-    bool is_waiting;     /* in a call, but outside Python */
-    unsigned n_calls;    /* begun; tells calls apart */
-    unsigned seen_calls; /* the loop's last look: n_calls, */
-    int64_t seen_cpu_ns; /* and the thread's CPU time then */
+    bool is_waiting;         /* in a cheap call, but outside Python */
+    uint8_t class;           /* of its call, as counted in the room */
+    bool is_promoted;        /* the call began as a cheap one */
+    bool was_contended;      /* a call that computes ran when this one began */
+    uint16_t family;         /* of its call */
+    gn_deadline began;       /* its call */
+    uint64_t seen_computing; /* shared.n_computing_begun then, */
+    int64_t seen_busy_ns;    /* and shared.busy_ns */
+    unsigned n_calls;        /* begun; tells calls apart */
+    unsigned seen_calls;     /* the loop's first look at this call: n_calls, */
+    gn_deadline first_at;    /* when, */
+    int64_t first_cpu_ns;    /* and the thread's CPU time then; */
+    int64_t seen_cpu_ns;     /* the same at the last look */
 };
 
 struct gn_py_drop {
@@ -87,33 +121,50 @@ struct gn_pyexec {
         uint64_t checked_ended; /* and shared.n_ended then */
         struct gn_stall stall;
         uint64_t n_completed;
-        uint64_t n_refused;
+        uint64_t n_full;
+        uint64_t n_late;
+        uint64_t n_withdrawn;
         bool is_stopping;
     } own;
 
-    struct gn_pywatch watch; /* the loop thread only */
+    struct gn_pywatch watch;    /* the loop thread only */
+    struct gn_call_costs costs; /* by its own rules: bridge/py/call_cost.h */
 
     struct { /* under lock; held for a few instructions, never while Python runs or the GIL is
                 waited for; no other lock is taken under it */
         pthread_mutex_t lock;
         pthread_cond_t gone; /* a worker or a birth has ended */
         struct gn_call_queue queue;
-        struct gn_list workers; /* all that count, from the decision to start them */
+        struct gn_call_room room; /* what the running dear calls take */
+        gn_deadline cheap_at;     /* when a call known to be cheap was last published */
+        struct gn_list workers;   /* all that count, from the decision to start them */
         struct gn_list idle;
         struct gn_list ended; /* left; their threads have yet to end */
         struct gn_list spare; /* to be used again; not freed before the stop, so that a wake-up
                                  may come late */
         unsigned n_threads;   /* on `workers` */
         unsigned n_idle;      /* on `idle` */
+        unsigned n_coming;    /* chosen, and have not looked into the queue yet */
         unsigned n_in_call;
-        unsigned n_waiting; /* of those, outside Python */
+        unsigned n_waiting; /* of those in a cheap call, outside Python */
         unsigned n_births;  /* helper threads that start workers */
         unsigned n_named;   /* for the names of threads */
         uint64_t n_ended;   /* calls */
         uint64_t n_wakeups;
-        struct gn_pace pace;
+        uint64_t n_begun;
+        uint64_t n_computing_begun;
+        uint64_t n_reclassed;
+        int64_t busy_ns; /* what calls that have ended computed, at most */
+        int64_t queue_ns;
+        int64_t queue_max_ns;
+        uint64_t n_gil_waits;
+        int64_t gil_wait_ns;
+        int64_t gil_wait_max_ns;
+        struct gn_pace pace; /* of cheap calls */
         bool is_stopping;
     } shared;
+
+    struct gn_switch_interval switch_interval; /* under the GIL */
 
     /* any thread, lock-free */
     _Atomic(struct gn_pycall *) ended; /* newest first */
@@ -144,10 +195,14 @@ GN_ANY_THREAD unsigned gn_pyexec_wake_locked(
 /** Gives the lock up and wakes who was chosen. */
 GN_ANY_THREAD void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywake *wake);
 
-/** Workers that are awake and not known to wait outside Python. With the lock held. */
+/**
+ * Workers that run cheap calls, or are about to look for one: awake, arrived,
+ * in no dear call and not known to wait outside Python. With the lock held.
+ */
 static inline unsigned gn_pyexec_runners_locked(const struct gn_pyexec *exec)
 {
-    return exec->shared.n_threads - exec->shared.n_idle - exec->shared.n_waiting;
+    return exec->shared.n_threads - exec->shared.n_idle - exec->shared.n_coming -
+            exec->shared.n_waiting - exec->shared.room.n_dear;
 }
 
 static inline void gn_pyworker_set_waiting_locked(struct gn_pyworker *w, bool is_waiting)
@@ -170,5 +225,21 @@ GN_NEEDS_GIL void gn_pyworker_settle(struct gn_pyworker *w);
 #define GN_PYWORKER_LEAVES memory_order_release
 #define GN_PYWORKER_SEES memory_order_relaxed
 #endif
+
+/** Counts the call a worker is in as one of another class. With the lock held. */
+static inline void gn_pyworker_set_class_locked(struct gn_pyworker *w, unsigned class)
+{
+    gn_pyworker_set_waiting_locked(w, false);
+    gn_call_room_remove(&w->exec->shared.room, w->class);
+    gn_call_room_add(&w->exec->shared.room, class);
+    w->class = (uint8_t) class;
+}
+
+/** True while cheap calls are about: one was published within the last `ms`. With the lock held. */
+static inline bool gn_pyexec_sees_cheap_locked(
+        const struct gn_pyexec *exec, gn_deadline now, int64_t ms)
+{
+    return exec->shared.cheap_at != 0 && now - exec->shared.cheap_at < ms * GN_NS_PER_MS;
+}
 
 #endif

@@ -17,62 +17,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bridge/py/pyerr.h"
+#include "bridge/py/pymeasure.h"
 #include "bridge/py/thread_exit.h"
 #include "server/base/log.h"
 
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
 
-#define SAMPLE_EVERY 16
 #define YIELD_NS (5 * GN_NS_PER_MS)
+#define CHEAP_BESIDE_MS 1000          /* after a cheap call threads take turns faster for so long */
 #define TELL_NS (200 * INT64_C(1000)) /* how long the loop may not know of a call that ended, */
 #define TELL_SHARE 8                  /* and no longer than this part of the wait for a worker */
-
-/* ---- what a call costs -------------------------------------------------------- */
-
-struct usage {
-    int64_t cpu_ns;
-    long switches;
-};
-
-static struct usage usage_now(void)
-{
-    struct rusage r;
-
-    (void)getrusage(RUSAGE_THREAD, &r);
-    return (struct usage){
-            .cpu_ns = ((int64_t)r.ru_utime.tv_sec + r.ru_stime.tv_sec) * GN_NS_PER_S +
-                    ((int64_t)r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1000,
-            .switches = r.ru_nvcsw,
-    };
-}
-
-static bool is_sample_due(struct gn_pyworker *w)
-{
-    if (w->n_unsampled > 0) {
-        w->n_unsampled--;
-        return false;
-    }
-    w->n_unsampled = SAMPLE_EVERY - 1;
-    return true;
-}
-
-static void take_sample(struct gn_pyworker *w, const struct usage *before, int64_t wall_ns)
-{
-    struct usage after = usage_now();
-
-    w->has_sample = true;
-    w->sample = (struct gn_pace_sample){
-            .wall_ns = wall_ns,
-            .cpu_ns = after.cpu_ns - before->cpu_ns,
-            .has_blocked = after.switches != before->switches,
-    };
-}
 
 /* ---- running ------------------------------------------------------------------ */
 
@@ -115,12 +74,8 @@ GN_NEEDS_GIL static void yield_gil(struct gn_pyworker *w)
 GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
 {
     struct gn_pyexec *exec = w->exec;
-    bool is_sampled = is_sample_due(w);
-    struct usage before = {0};
 
-    if (is_sampled) {
-        before = usage_now();
-    }
+    gn_pymeasure_begin(w, call);
     call->ops->run(call);
     atomic_store_explicit(&w->call, NULL, GN_PYWORKER_LEAVES);
     if (GN_UNLIKELY(atomic_load_explicit(&w->is_interrupted, GN_PYWORKER_SEES))) {
@@ -135,9 +90,7 @@ GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
     w->now = gn_clock_now();
     call->ended_at = w->now;
     w->usual_ns += (w->now - call->started_at - w->usual_ns) / 8;
-    if (is_sampled) {
-        take_sample(w, &before, w->now - call->started_at);
-    }
+    gn_pymeasure_end(w, call);
     gn_pyexec_return(exec, call);
     renew_context(w);
     yield_gil(w);
@@ -170,42 +123,80 @@ static void report_end_locked(struct gn_pyworker *w)
     if (!w->is_in_call) {
         return;
     }
-    if (w->has_sample) {
-        w->has_sample = false;
-        w->sample.n_runners = gn_pyexec_runners_locked(exec) + (w->is_waiting ? 1 : 0);
-        gn_pace_add(&exec->shared.pace, &w->sample);
+    if (w->class != GN_CALL_CHEAP) {
+        gn_call_room_remove(&exec->shared.room, w->class);
     }
-    if (w->is_waiting) {
-        w->is_waiting = false;
-        exec->shared.n_waiting--;
-    }
+    gn_pyworker_set_waiting_locked(w, false);
+    gn_pymeasure_learn_locked(w);
+    w->class = GN_CALL_CHEAP;
     w->is_in_call = false;
+    gn_call_queue_end(&exec->shared.queue, w->family);
     exec->shared.n_in_call--;
     exec->shared.n_ended++;
+}
+
+/* Tells the executor that this worker is in a call from now on. */
+static void report_begin_locked(struct gn_pyworker *w, const struct gn_pycall *call)
+{
+    struct gn_pyexec *exec = w->exec;
+    int64_t queue_ns = w->now - call->queued_at;
+
+    w->is_in_call = true;
+    w->is_promoted = false;
+    w->was_contended = exec->shared.room.n_computes > 0;
+    w->class = call->class;
+    w->family = call->family;
+    w->began = w->now;
+    w->n_calls++;
+    if (w->class != GN_CALL_CHEAP) {
+        gn_call_room_add(&exec->shared.room, w->class);
+        exec->shared.n_computing_begun += gn_call_kind(w->class) == GN_CALL_COMPUTES ? 1 : 0;
+    }
+    w->seen_computing = exec->shared.n_computing_begun;
+    w->seen_busy_ns = exec->shared.busy_ns;
+    gn_call_queue_begin(&exec->shared.queue, w->family);
+    exec->shared.n_in_call++;
+    exec->shared.n_begun++;
+    exec->shared.queue_ns += GN_MAX(queue_ns, INT64_C(0));
+    exec->shared.queue_max_ns = GN_MAX(exec->shared.queue_max_ns, queue_ns);
 }
 
 static struct gn_pycall *take_locked(struct gn_pyworker *w)
 {
     struct gn_pyexec *exec = w->exec;
     struct gn_pycall *call;
+    /* Of too many runners the others will take it, sooner than we could together. */
+    bool may_take_cheap = !gn_pace_has_surplus(&exec->shared.pace, gn_pyexec_runners_locked(exec));
 
-    if (gn_pace_has_surplus(&exec->shared.pace, gn_pyexec_runners_locked(exec))) {
-        return NULL; /* the others will take it, sooner than we could together */
-    }
-    while ((call = gn_call_queue_pop(&exec->shared.queue)) != NULL) {
+    while ((call = gn_call_queue_pop(&exec->shared.queue, &exec->shared.room, may_take_cheap)) !=
+            NULL) {
         if (!gn_call_queue_is_late(&exec->shared.queue, call, w->now)) {
             call->state = GN_PYCALL_TAKEN;
             call->started_at = w->now;
             atomic_store_explicit(&w->call, call, memory_order_release);
-            w->is_in_call = true;
-            w->n_calls++;
-            exec->shared.n_in_call++;
+            report_begin_locked(w, call);
             return call;
         }
         call->state = GN_PYCALL_LATE;
         gn_pyexec_return(exec, call);
     }
     return NULL;
+}
+
+/* What a worker that comes from its sleep has to tell. */
+static void report_coming_locked(struct gn_pyworker *w)
+{
+    struct gn_pyexec *exec = w->exec;
+
+    if (!w->is_coming) {
+        return;
+    }
+    w->is_coming = false;
+    exec->shared.n_coming--;
+    exec->shared.n_gil_waits++;
+    exec->shared.gil_wait_ns += w->gil_wait_ns;
+    exec->shared.gil_wait_max_ns = GN_MAX(exec->shared.gil_wait_max_ns, w->gil_wait_ns);
+    w->gil_wait_ns = 0;
 }
 
 static void go_idle_locked(struct gn_pyworker *w)
@@ -258,9 +249,11 @@ GN_NEEDS_GIL static bool sleep_without_gil(struct gn_pyworker *w)
 {
     PyThreadState *state = gn_gil_release();
     bool is_up = wait_for_work(w);
+    gn_deadline woken = gn_clock_now();
 
     gn_gil_acquire(state);
     w->now = gn_clock_now();
+    w->gil_wait_ns = w->now - woken;
     w->yield = w->now;
     return is_up;
 }
@@ -293,8 +286,11 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
 
         gn_pyworker_drop_waiting(exec);
         (void)pthread_mutex_lock(&exec->shared.lock);
+        report_coming_locked(w);
         report_end_locked(w);
         call = take_locked(w);
+        w->wants_short = gn_call_room_computes(&exec->shared.room) &&
+                gn_pyexec_sees_cheap_locked(exec, w->now, CHEAP_BESIDE_MS);
         if (call == NULL && exec->shared.is_stopping) {
             leave_locked(w);
             has_left = true;
@@ -302,9 +298,10 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
             go_idle_locked(w);
         }
         (void)pthread_mutex_unlock(&exec->shared.lock);
-        if (call == NULL || should_tell_loop(w)) {
+        if (call == NULL || call->class != GN_CALL_CHEAP || should_tell_loop(w)) {
             gn_pyexec_tell_loop(exec);
         }
+        gn_switch_interval_set(&exec->switch_interval, w->wants_short);
         if (call != NULL || has_left) {
             return call;
         }
@@ -379,10 +376,10 @@ static void mark_self(struct gn_pyexec *exec, bool is_waiting)
     }
     (void)pthread_mutex_lock(&exec->shared.lock);
     w = self_locked(exec);
-    if (w != NULL && w->is_in_call) {
+    if (w != NULL && w->is_in_call && w->class == GN_CALL_CHEAP) {
         gn_pyworker_set_waiting_locked(w, is_waiting);
     }
-    n_queued = gn_call_queue_count(&exec->shared.queue);
+    n_queued = gn_call_queue_ready(&exec->shared.queue, &exec->shared.room).n_cheap;
     if (is_waiting && n_queued > 0 &&
             gn_pyexec_runners_locked(exec) < gn_pace_target(&exec->shared.pace)) {
         (void)gn_pyexec_wake_locked(exec, 1, &wake);

@@ -49,6 +49,26 @@ static void show_threads(const void *from, struct gn_buf *text)
     (void)!gn_buf_printf(text, "%u:%u", range->min, range->max);
 }
 
+static const char *const queue_orders[] = {"cost", "fifo"};
+
+static enum gn_err parse_queue(void *into, struct gn_slice text, struct gn_error *err)
+{
+    for (unsigned i = 0; i < GN_ARRAY_LEN(queue_orders); i++) {
+        if (gn_slice_eq_nocase(text, gn_slice_str(queue_orders[i]))) {
+            *(enum gn_queue_order *)into = (enum gn_queue_order)i;
+            return GN_OK;
+        }
+    }
+    return gn_error_set(err, GN_ERR_INVALID, 0, "expected cost or fifo");
+}
+
+static void show_queue(const void *from, struct gn_buf *text)
+{
+    const enum gn_queue_order *order = from;
+
+    (void)!gn_buf_append(text, gn_slice_str(queue_orders[*order]));
+}
+
 static const char *const level_names[] = {"debug", "info", "warning", "error", "critical"};
 
 static enum gn_err parse_level(void *into, struct gn_slice text, struct gn_error *err)
@@ -115,6 +135,12 @@ static const struct gn_option options[] = {
                         "[on]",
                 .kind = GN_OPTION_LIST,
                 AT(buffering_texts)},
+        {.name = "mount-limit",
+                .value = "/PREFIX=N",
+                .help = "At most N requests of that application run at once; more wait, and hold "
+                        "up no other application. May be repeated.",
+                .kind = GN_OPTION_LIST,
+                AT(mount_limits)},
         {.name = "module",
                 .value = "FILE.so",
                 .help = "Load native handlers; their routes go before WSGI. May be repeated.",
@@ -233,7 +259,7 @@ static const struct gn_option options[] = {
                 .name = "threads",
                 .value = "N or MIN:MAX",
                 .help = "Worker threads at most, and kept when idle. More than one runs only "
-                        "while others wait for something outside Python.",
+                        "while others wait for something outside Python, or compute for long.",
                 .kind = GN_OPTION_CUSTOM,
                 .parse = parse_threads,
                 .show = show_threads,
@@ -242,6 +268,15 @@ static const struct gn_option options[] = {
                 .help = "A thread beyond MIN ends after being idle for so long.",
                 MS(1),
                 AT(thread_idle_ms)},
+        {.name = "queue",
+                .value = "cost|fifo",
+                .help = "Who goes first: cost lets requests that are usually cheap pass those that "
+                        "usually compute or wait for long, which wait a little longer but never "
+                        "without end; fifo is first come, first served.",
+                .kind = GN_OPTION_CUSTOM,
+                .parse = parse_queue,
+                .show = show_queue,
+                AT(queue_order)},
         {.name = "queue-limit",
                 .help = "Requests that may wait for a worker; beyond: 503.",
                 COUNT(1, 1000000),

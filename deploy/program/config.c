@@ -12,6 +12,8 @@
 #include "deploy/program/words.h"
 #include "server/base/alloc.h"
 
+#define MOUNT_LIMIT_MAX 1024 /* as many as there may be threads */
+
 static void add_mount(struct gn_config *config, struct gn_slice prefix, struct gn_slice name)
 {
     config->mounts = gn_xrealloc(config->mounts, (config->n_mounts + 1) * sizeof(*config->mounts));
@@ -50,6 +52,34 @@ static enum gn_err read_mount(struct gn_config *config, const char *text, struct
     return GN_OK;
 }
 
+/* "/shop=4": at most four requests of what is mounted there run at once. */
+static enum gn_err read_mount_limit(
+        struct gn_config *config, const char *text, struct gn_error *err)
+{
+    struct gn_slice rest = gn_slice_str(text);
+    struct gn_slice prefix;
+    uint64_t limit = 0;
+
+    (void)gn_slice_split(&rest, '=', &prefix);
+    if (prefix.len == 0 || prefix.ptr[0] != '/' ||
+            gn_slice_to_u64(rest, MOUNT_LIMIT_MAX, &limit) != GN_OK || limit == 0) {
+        return gn_error_set(err, GN_ERR_INVALID, 0,
+                "--mount-limit %s: expected /PREFIX=N, N from 1 to %d, like /shop=4", text,
+                MOUNT_LIMIT_MAX);
+    }
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/') {
+        prefix.len--;
+    }
+    for (unsigned i = 0; i < config->n_mounts; i++) {
+        if (gn_slice_eq(config->mounts[i].prefix, prefix)) {
+            config->mounts[i].limit = (unsigned)limit;
+            return GN_OK;
+        }
+    }
+    return gn_error_set(
+            err, GN_ERR_INVALID, 0, "--mount-limit %s: no application is mounted there", text);
+}
+
 static enum gn_err read_mounts(struct gn_config *config, struct gn_error *err)
 {
     if (config->positional.n > 1) {
@@ -62,6 +92,9 @@ static enum gn_err read_mounts(struct gn_config *config, struct gn_error *err)
     }
     for (unsigned i = 0; i < config->mount_texts.n; i++) {
         GN_TRY(read_mount(config, config->mount_texts.items[i], err));
+    }
+    for (unsigned i = 0; i < config->mount_limits.n; i++) {
+        GN_TRY(read_mount_limit(config, config->mount_limits.items[i], err));
     }
     if (config->n_mounts == 0 && config->modules.n == 0) {
         return gn_error_set(err, GN_ERR_INVALID, 0,
@@ -298,6 +331,7 @@ void gn_config_fini(struct gn_config *config)
     gn_text_list_fini(&config->positional);
     gn_text_list_fini(&config->mount_texts);
     gn_text_list_fini(&config->buffering_texts);
+    gn_text_list_fini(&config->mount_limits);
     gn_text_list_fini(&config->modules);
     gn_text_list_fini(&config->pythonpath_texts);
     gn_text_list_fini(&config->env);

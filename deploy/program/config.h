@@ -30,6 +30,13 @@ struct gn_mount {
     struct gn_slice prefix; /* "" for the root */
     struct gn_slice name;   /* MODULE:CALLABLE */
     bool buffers_requests;  /* bodies are collected before it is called */
+    unsigned limit;         /* requests at once; 0: any number */
+};
+
+/** How the queue for Python is ordered. */
+enum gn_queue_order {
+    GN_QUEUE_COST, /* cheap calls before dear ones */
+    GN_QUEUE_FIFO, /* first come, first served */
 };
 
 struct gn_config {
@@ -41,7 +48,8 @@ struct gn_config {
     struct gn_text_list positional; /* at most one MODULE:CALLABLE */
     struct gn_text_list mount_texts;
     struct gn_text_list buffering_texts;
-    struct gn_text_list modules; /* FILE.so */
+    struct gn_text_list mount_limits; /* /PREFIX=N */
+    struct gn_text_list modules;      /* FILE.so */
     struct gn_text_list pythonpath_texts;
     struct gn_text_list env;
     const char *chdir; /* NULL: stay */
@@ -67,6 +75,7 @@ struct gn_config {
     /* workers */
     struct gn_thread_range threads;
     int64_t thread_idle_ms;
+    enum gn_queue_order queue_order;
     unsigned queue_limit;
     int64_t queue_timeout_ms;
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bridge/py/import.h"
+#include "bridge/py/pystats.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 
@@ -15,6 +16,7 @@
 #define DRAIN_MS 1000
 /* Ending takes a moment even when everybody is willing. */
 #define MIN_END_MS 500
+#define STATISTICS_BYTES 16384
 
 static gn_deadline at_least(gn_deadline deadline, int64_t ms)
 {
@@ -114,6 +116,7 @@ GN_LOOP_THREAD static enum gn_err start_container(struct gn_site *site,
 {
     struct gn_wsgi_mount_options *mounts = gn_xcalloc(config->n_mounts * sizeof(*mounts));
     struct gn_pyexec_options python = gn_pyexec_options_default();
+    unsigned *limits = gn_xcalloc(config->n_mounts * sizeof(*limits));
     enum gn_err rc;
 
     python.min_threads = config->threads.min;
@@ -122,12 +125,18 @@ GN_LOOP_THREAD static enum gn_err start_container(struct gn_site *site,
     python.queue_calls = config->queue_limit;
     python.queue_ms = config->queue_timeout_ms;
     python.stack_signal = SIGURG; /* host.c uses it too, when nobody looks any more */
-    site->pyexec = gn_pyexec_create(loop, &python);
+    python.is_fifo = config->queue_order == GN_QUEUE_FIFO;
+    python.n_families = config->n_mounts;
+    python.family_limits = limits;
     for (unsigned i = 0; i < config->n_mounts; i++) {
+        limits[i] = config->mounts[i].limit;
         mounts[i] = (struct gn_wsgi_mount_options){.prefix = config->mounts[i].prefix,
                 .application = site->applications[i],
-                .streams_uploads = !config->mounts[i].buffers_requests};
+                .streams_uploads = !config->mounts[i].buffers_requests,
+                .family = (uint16_t)i};
     }
+    site->pyexec = gn_pyexec_create(loop, &python);
+    gn_free(limits);
     rc = gn_wsgi_container_create(
             &(struct gn_wsgi_container_options){
                     .loop = loop,
@@ -186,6 +195,20 @@ GN_LOOP_THREAD static void stop_app(struct gn_site *site, struct gn_loop *loop)
     }
 }
 
+/* What the executor knows by now, for --log-level debug. */
+GN_LOOP_THREAD static void log_statistics(const struct gn_site *site)
+{
+    struct gn_buf text;
+
+    if (gn_log_is_on(GN_LOG_DEBUG)) {
+        gn_buf_init(&text, STATISTICS_BYTES);
+        gn_pyexec_stats_text(site->pyexec, &text);
+        gn_log_block(
+                GN_LOG_DEBUG, GN_LIT("statistics of the Python executor"), gn_buf_slice(&text));
+        gn_buf_fini(&text);
+    }
+}
+
 bool gn_site_stop(struct gn_site *site, struct gn_loop *loop, gn_deadline deadline)
 {
     if (site->app != NULL) {
@@ -194,6 +217,7 @@ bool gn_site_stop(struct gn_site *site, struct gn_loop *loop, gn_deadline deadli
     if (site->pyexec == NULL) {
         return true;
     }
+    log_statistics(site);
     if (gn_pyexec_stop(site->pyexec, at_least(deadline, MIN_END_MS)) != GN_OK) {
         gn_log_warning("Python calls that do not end were left behind");
         return false;

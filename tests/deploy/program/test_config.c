@@ -75,6 +75,27 @@ Test(config, reads_request_buffering)
     gn_config_fini(&config);
 }
 
+Test(config, reads_the_order_of_the_queue)
+{
+    cr_assert_eq(READ("app"), GN_OK);
+    cr_assert_eq(config.queue_order, GN_QUEUE_COST);
+    gn_config_fini(&config);
+    cr_assert_eq(READ("app", "--queue", "fifo"), GN_OK);
+    cr_assert_eq(config.queue_order, GN_QUEUE_FIFO);
+    gn_config_fini(&config);
+}
+
+Test(config, reads_limits_of_mounts)
+{
+    cr_assert_eq(READ("app", "--mount", "/shop=shop.wsgi", "--mount", "/blog=blog.wsgi",
+                         "--mount-limit", "/shop/=4", "--mount-limit", "/=1024"),
+            GN_OK, "%s", err.message);
+    cr_assert_eq(config.mounts[0].limit, 1024);
+    cr_assert_eq(config.mounts[1].limit, 4);
+    cr_assert_eq(config.mounts[2].limit, 0);
+    gn_config_fini(&config);
+}
+
 Test(config, reads_threads)
 {
     static const struct {
@@ -125,6 +146,11 @@ Test(config, refuses_what_makes_no_sense)
             {{"app", "--threads", "2000"}, "from 1 to 1024"},
             {{"app", "--threads", ":4"}, "MIN:MAX"},
             {{"app", "--threads", "1:2:3"}, "MIN:MAX"},
+            {{"app", "--queue", "lifo"}, "--queue lifo: expected cost or fifo"},
+            {{"app", "--mount-limit", "/=0"}, "N from 1 to 1024"},
+            {{"app", "--mount-limit", "/=1025"}, "N from 1 to 1024"},
+            {{"app", "--mount-limit", "4"}, "expected /PREFIX=N"},
+            {{"app", "--mount-limit", "/shop=4"}, "no application is mounted there"},
             {{"app", "--env", "NAME"}, "expected NAME=VALUE"},
             {{"app", "--env", "=x"}, "expected NAME=VALUE"},
             {{"app", "--log-level", "loud"}, "--log-level loud: expected debug, info"},

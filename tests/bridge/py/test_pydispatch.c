@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+#include <Python.h>
+
+#include "bridge/py/pystats.h"
+#include "tests/support/python.h"
+#include "tests/support/test.h"
+
+#include "bridge/py/gil_priv.h"
+
+/*
+ * Rule 8 with real threads: who runs beside whom, not how fast. Calls hold a
+ * gate each until they are let go, so nothing depends on how busy the machine is.
+ */
+
+#define N_CALLS 24
+#define DEAR_KEY 0x101
+#define CHEAP_KEY 0x203
+
+struct call {
+    struct gn_pycall base;
+    const char *function;
+    unsigned n_done;
+};
+
+static struct gn_loop *loop;
+static struct gn_pyexec *exec;
+static struct call calls[N_CALLS];
+static unsigned n_over;
+
+static void run(struct gn_pycall *base)
+{
+    struct call *call = GN_CONTAINER_OF(base, struct call, base);
+    PyObject *main = PyImport_AddModule("__main__");
+    PyObject *result = PyObject_CallMethod(main, call->function, NULL);
+
+    gn_assert_gil();
+    if (result == NULL) {
+        PyErr_Print();
+    }
+    Py_XDECREF(result);
+}
+
+static void done(struct gn_pycall *base)
+{
+    GN_CONTAINER_OF(base, struct call, base)->n_done++;
+    n_over++;
+}
+
+static void refused(struct gn_pycall *base, enum gn_err why)
+{
+    (void)base;
+    (void)why;
+    cr_assert_fail("refused");
+}
+
+static void describe(struct gn_pycall *base, struct gn_buf *into)
+{
+    const char *name = GN_CONTAINER_OF(base, struct call, base)->function;
+
+    (void)!gn_buf_append(into, gn_slice_str(name));
+}
+
+static const struct gn_pycall_ops ops = {
+        .run = run, .done = done, .refused = refused, .describe_kind = describe};
+
+static void begin(struct gn_pyexec_options options)
+{
+    gn_test_python_start("import sys, threading, time\n"
+                         "lock = threading.Lock()\n"
+                         "inside = most = 0\n"
+                         "gate = threading.Event()\n"
+                         "def cheap(): pass\n"
+                         "def sleep():\n"
+                         "    time.sleep(0.02)\n"
+                         "def burn():\n"
+                         "    end = time.thread_time() + 0.02\n"
+                         "    while time.thread_time() < end: pass\n"
+                         "def enter():\n"
+                         "    global inside, most\n"
+                         "    with lock:\n"
+                         "        inside += 1\n"
+                         "        most = max(most, inside)\n"
+                         "def leave():\n"
+                         "    global inside\n"
+                         "    with lock: inside -= 1\n"
+                         "def held():\n"
+                         "    enter()\n"
+                         "    gate.wait()\n"
+                         "    leave()\n"
+                         "def burning():\n"
+                         "    enter()\n"
+                         "    burn()\n"
+                         "    leave()\n"
+                         "def spin():\n"
+                         "    while not gate.is_set(): pass\n");
+    cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
+    gn_assert_loop_thread(loop);
+    exec = gn_pyexec_create(loop, &options);
+    gn_py_host_release_gil(gn_test_python_host());
+}
+
+static void end(void)
+{
+    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
+    gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
+    gn_assert_gil();
+    gn_pyexec_destroy(&exec);
+    gn_test_python_stop();
+    gn_loop_destroy(&loop);
+}
+
+static long value(const char *expression)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    long number = gn_test_python_long(expression);
+
+    PyGILState_Release(gil);
+    return number;
+}
+
+static void open_gate(void)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+
+    gn_test_python_run("gate.set()");
+    PyGILState_Release(gil);
+}
+
+GN_LOOP_THREAD static void submit(unsigned at, const char *function, uint32_t key)
+{
+    calls[at] = (struct call){.base = {.ops = &ops, .key = key}, .function = function};
+    cr_assert_eq(gn_pyexec_submit(exec, &calls[at].base), GN_OK);
+}
+
+GN_LOOP_THREAD static void await_over(unsigned n)
+{
+    while (n_over < n) {
+        gn_loop_run_once(loop);
+    }
+}
+
+/* Calls `function` often enough, one after the other, for its kind to be known. */
+GN_LOOP_THREAD static void teach(const char *function, uint32_t key)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        unsigned over = n_over;
+
+        submit(N_CALLS - 1, function, key);
+        await_over(over + 1);
+    }
+    n_over = 0;
+}
+
+Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeout = 60)
+{
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.max_threads = 4;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    teach("cheap", CHEAP_KEY);
+    teach("sleep", DEAR_KEY);
+    for (unsigned i = 0; i < 8; i++) {
+        submit(i, "held", DEAR_KEY);
+    }
+    while (value("inside") < 3) {
+        gn_loop_run_once(loop);
+    }
+    submit(8, "cheap", CHEAP_KEY);
+    await_over(1); /* would wait for ever if the calls that wait had all workers */
+    cr_assert_eq(calls[8].n_done, 1);
+    cr_assert_eq(value("most"), 3, "one of four workers is kept");
+    open_gate();
+    await_over(9);
+    cr_assert_eq(value("most"), 3);
+    cr_assert_eq(gn_pyexec_stats(exec).busy_dear, 0);
+    end();
+}
+
+Test(pydispatch, all_workers_wait_while_no_cheap_call_is_about, .timeout = 60)
+{
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.max_threads = 4;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    teach("sleep", DEAR_KEY);
+    for (unsigned i = 0; i < 4; i++) {
+        submit(i, "held", DEAR_KEY);
+    }
+    while (value("inside") < 4) {
+        gn_loop_run_once(loop);
+    }
+    open_gate();
+    await_over(4);
+    end();
+}
+
+Test(pydispatch, calls_that_compute_run_one_at_a_time, .timeout = 60)
+{
+    begin(gn_pyexec_options_default());
+    gn_assert_loop_thread(loop);
+    teach("burn", DEAR_KEY);
+    for (unsigned i = 0; i < 12; i++) {
+        submit(i, "burning", DEAR_KEY);
+    }
+    await_over(12);
+#ifndef Py_GIL_DISABLED
+    cr_assert_eq(value("most"), 1);
+#endif
+    end();
+}
+
+Test(pydispatch, first_come_first_served_keeps_nobody_back, .timeout = 60)
+{
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.max_threads = 4;
+    options.is_fifo = true;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    teach("cheap", CHEAP_KEY);
+    teach("sleep", DEAR_KEY);
+    for (unsigned i = 0; i < 4; i++) {
+        submit(i, "held", DEAR_KEY);
+    }
+    while (value("inside") < 4) {
+        gn_loop_run_once(loop);
+    }
+    open_gate();
+    await_over(4);
+    end();
+}
+
+Test(pydispatch, a_call_that_turns_out_dear_does_not_hold_up_cheap_ones, .timeout = 60)
+{
+    begin(gn_pyexec_options_default());
+    gn_assert_loop_thread(loop);
+    teach("cheap", CHEAP_KEY);
+    submit(0, "spin", CHEAP_KEY); /* until told, though its kind is cheap */
+    for (unsigned i = 1; i < 8; i++) {
+        submit(i, "cheap", CHEAP_KEY);
+        await_over(i);
+    }
+    while (gn_pyexec_stats(exec).busy_dear ==
+            0) { /* it is counted among the dear ones in the end */
+        unsigned over = n_over;
+
+        submit(8, "cheap", CHEAP_KEY);
+        await_over(over + 1);
+    }
+    cr_assert_geq(gn_pyexec_stats(exec).reclassed, 1);
+    open_gate();
+    while (calls[0].n_done == 0) {
+        gn_loop_run_once(loop);
+    }
+    end();
+}
+
+#ifndef Py_GIL_DISABLED
+#define INTERVAL_US "round(sys.getswitchinterval() * 1000000)"
+
+Test(pydispatch, threads_take_turns_faster_beside_calls_that_compute, .timeout = 60)
+{
+    begin(gn_pyexec_options_default());
+    gn_assert_loop_thread(loop);
+    teach("cheap", CHEAP_KEY);
+    teach("burn", DEAR_KEY);
+    submit(0, "cheap", CHEAP_KEY);
+    submit(1, "spin", DEAR_KEY);
+    while (value(INTERVAL_US) != 500) {
+        gn_loop_run_once(loop);
+    }
+    cr_assert(gn_pyexec_stats(exec).is_switching_fast);
+    open_gate();
+    await_over(2);
+    while (value(INTERVAL_US) != 5000) {
+        gn_loop_run_once(loop);
+    }
+    cr_assert_not(gn_pyexec_stats(exec).is_switching_fast);
+    end();
+}
+#endif
+
+Test(pydispatch, a_family_at_its_limit_holds_up_nobody_else, .timeout = 60)
+{
+    static const unsigned limits[] = {0, 2};
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.n_families = 2;
+    options.family_limits = limits;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    for (unsigned i = 0; i < 6; i++) {
+        calls[i] = (struct call){.base = {.ops = &ops, .family = 1}, .function = "held"};
+        cr_assert_eq(gn_pyexec_submit(exec, &calls[i].base), GN_OK);
+    }
+    while (value("inside") < 2) {
+        gn_loop_run_once(loop);
+    }
+    submit(6, "cheap", 0);
+    await_over(1);
+    cr_assert_eq(calls[6].n_done, 1);
+    open_gate();
+    await_over(7);
+    cr_assert_eq(value("most"), 2);
+    end();
+}
+
+Test(pydispatch, tells_what_it_did, .timeout = 60)
+{
+    struct gn_pyexec_stats stats;
+    struct gn_buf text;
+
+    begin(gn_pyexec_options_default());
+    gn_assert_loop_thread(loop);
+    teach("cheap", CHEAP_KEY);
+    teach("sleep", DEAR_KEY);
+    stats = gn_pyexec_stats(exec);
+    cr_assert_eq(stats.begun, 12);
+    cr_assert_eq(stats.completed, 12);
+    cr_assert_eq(stats.kinds, 2);
+    cr_assert_geq(stats.gil_waits, 1);
+    cr_assert_geq(stats.queue_max_ns, 1);
+    gn_buf_init(&text, 16384);
+    gn_pyexec_stats_text(exec, &text);
+    (void)!gn_buf_append(&text, gn_slice_of("", 1)); /* a NUL, for strstr */
+    cr_assert_not_null(strstr(gn_buf_slice(&text).ptr, "\n  sleep "));
+    cr_assert_not_null(strstr(gn_buf_slice(&text).ptr, "waits 16ms+"));
+    cr_assert_not_null(strstr(gn_buf_slice(&text).ptr, "12 completed"));
+    gn_buf_fini(&text);
+    end();
+}
