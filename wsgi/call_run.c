@@ -58,6 +58,7 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
             call->worker.pipe = gn_pipe_create(
                     container->loop, GN_PIPE_LIMIT_BYTES, gn_wsgi_call_on_readable, call);
             call->worker.reader = call->worker.pipe;
+            gn_pipe_be_quiet(call->worker.pipe); /* the end of the call tells the loop */
         }
         w.pipe = call->worker.pipe;
         w.result = gn_pipe_write(w.pipe, take, NULL, 0); /* no wait: mostly there is room */
@@ -67,11 +68,13 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
     }
     if (w.result != GN_OK) {
         gn_bufq_clear(take);
+        return w.result;
     }
+    gn_pyexec_nudge_loop(container->pyexec, &call->py);
     /* A stream may go on for long, and faster than the executor looks: what the loop has
      * written by now must not stay until its end. */
     gn_pyworker_drop_waiting(container->pyexec);
-    return w.result;
+    return GN_OK;
 }
 
 /** A reference to be dropped when the loop has written the bytes. */
@@ -394,6 +397,36 @@ GN_NEEDS_GIL static enum gn_err send_pieces(
     return rc;
 }
 
+GN_NEEDS_GIL static enum gn_err end_stream(struct gn_wsgi_call *call, enum gn_err rc)
+{
+    return rc == GN_OK || rc == GN_ERR_CLOSED || rc == GN_ERR_TOO_BIG
+            ? gn_wsgi_response_end(&call->worker.response)
+            : rc;
+}
+
+/** A list or tuple of pieces, all there. */
+GN_NEEDS_GIL static enum gn_err send_list(struct gn_wsgi_call *call, PyObject *list)
+{
+    return gn_wsgi_response_send_all(
+            &call->worker.response, PySequence_Fast_ITEMS(list), PySequence_Fast_GET_SIZE(list));
+}
+
+/** The iterator of a list makes nothing: what is left of the list is the whole body. */
+GN_NEEDS_GIL static enum gn_err send_rest_of_list(struct gn_wsgi_call *call, PyObject *iterator)
+{
+    PyObject *list = PySequence_List(iterator);
+    enum gn_err rc = list != NULL ? send_list(call, list) : GN_ERR_PYTHON;
+
+    Py_XDECREF(list);
+    return rc;
+}
+
+/** write() has sent the head, so the length of the body is not known any more. */
+static bool has_begun(const struct gn_wsgi_call *call)
+{
+    return call->worker.response.stage == GN_WSGI_SENT;
+}
+
 GN_NEEDS_GIL static enum gn_err iterate(struct gn_wsgi_call *call, PyObject *result)
 {
     PyObject *iterator = iterator_of(result);
@@ -402,48 +435,33 @@ GN_NEEDS_GIL static enum gn_err iterate(struct gn_wsgi_call *call, PyObject *res
     if (iterator == NULL) {
         return GN_ERR_PYTHON;
     }
-    rc = send_pieces(call, result, iterator);
+    if (Py_IS_TYPE(iterator, &PyListIter_Type) && !has_begun(call)) {
+        rc = send_rest_of_list(call, iterator);
+    } else {
+        rc = end_stream(call, send_pieces(call, result, iterator));
+    }
     Py_DECREF(iterator);
     return rc;
 }
 
-GN_NEEDS_GIL static enum gn_err send_any(struct gn_wsgi_call *call, PyObject *result)
+GN_NEEDS_GIL static enum gn_err send_result(struct gn_wsgi_call *call, PyObject *result)
 {
     struct gn_wsgi_file_range range;
 
+    if ((PyList_CheckExact(result) || PyTuple_CheckExact(result)) && GN_LIKELY(!has_begun(call))) {
+        return send_list(call, result);
+    }
     if (Py_IS_TYPE(result, call->container->python.file_wrapper_type) &&
             gn_wsgi_file_wrapper_open(result, &range)) {
-        return gn_wsgi_response_send_file(&call->worker.response, &range);
+        return end_stream(call, gn_wsgi_response_send_file(&call->worker.response, &range));
     }
     return iterate(call, result);
 }
 
-/** A list or tuple whose pieces are all there; GN_ERR_UNSUPPORTED for anything else. */
-GN_NEEDS_GIL static enum gn_err send_whole(struct gn_wsgi_call *call, PyObject *result)
-{
-    struct gn_wsgi_response *r = &call->worker.response;
-
-    if (GN_UNLIKELY(r->stage == GN_WSGI_SENT)) {
-        return GN_ERR_UNSUPPORTED; /* write() came before: the length is not known any more */
-    }
-    if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
-        return gn_wsgi_response_send_all(
-                r, PySequence_Fast_ITEMS(result), PySequence_Fast_GET_SIZE(result));
-    }
-    return GN_ERR_UNSUPPORTED;
-}
-
 GN_NEEDS_GIL static enum gn_wsgi_outcome respond(struct gn_wsgi_call *call, PyObject *result)
 {
-    struct gn_wsgi_response *r = &call->worker.response;
-    enum gn_err rc = send_whole(call, result);
+    enum gn_err rc = send_result(call, result);
 
-    if (rc == GN_ERR_UNSUPPORTED) {
-        rc = send_any(call, result);
-        if (rc == GN_OK || rc == GN_ERR_CLOSED || rc == GN_ERR_TOO_BIG) {
-            rc = gn_wsgi_response_end(r);
-        }
-    }
     if (GN_LIKELY(rc == GN_OK)) {
         log_oddities(call);
         return GN_WSGI_COMPLETE;

@@ -53,5 +53,9 @@ bool gn_duct_begin_notice(struct gn_duct *duct)
 
 void gn_duct_notify(struct gn_duct *duct)
 {
-    gn_loop_post(duct->loop, &duct->notice);
+    if (duct->is_quiet) {
+        gn_loop_post_quietly(duct->loop, &duct->notice);
+    } else {
+        gn_loop_post(duct->loop, &duct->notice);
+    }
 }

@@ -28,6 +28,7 @@ struct gn_duct {
     gn_duct_fn on_notice;
     gn_duct_fn on_last; /* the duct has been taken apart: free what it is embedded in */
     struct gn_post notice;
+    bool is_quiet; /* the worker's: its notices do not wake the loop */
     pthread_mutex_t lock;
 
     /* under the lock */

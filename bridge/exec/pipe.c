@@ -165,6 +165,12 @@ enum gn_err gn_pipe_write(struct gn_pipe *pipe, struct gn_bufq *take,
     return put(pipe, take);
 }
 
+void gn_pipe_be_quiet(struct gn_pipe *pipe)
+{
+    GN_CHECK_OBJ(pipe, GN_PIPE_MAGIC);
+    pipe->duct.is_quiet = true;
+}
+
 bool gn_pipe_is_gone(const struct gn_pipe *pipe)
 {
     return atomic_load_explicit(&pipe->is_gone, memory_order_acquire);

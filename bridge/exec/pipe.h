@@ -67,6 +67,12 @@ struct gn_pipe_wait_hooks {
 GN_WORKER_THREAD GN_MUST_CHECK enum gn_err gn_pipe_write(struct gn_pipe *pipe, struct gn_bufq *take,
         const struct gn_pipe_wait_hooks *hooks, gn_deadline deadline);
 
+/**
+ * From now on writing and finishing do not wake the loop; the writer does, or
+ * something else is bound to (gn_loop_post_quietly).
+ */
+GN_WORKER_THREAD void gn_pipe_be_quiet(struct gn_pipe *pipe);
+
 /** True once the reader has closed: no use in producing more. Costs one atomic load. */
 GN_ANY_THREAD bool gn_pipe_is_gone(const struct gn_pipe *pipe);
 

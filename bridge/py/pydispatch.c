@@ -37,6 +37,7 @@ static bool can_wake_locked(const struct gn_pyexec *exec)
 
 GN_LOOP_THREAD static void start_check(struct gn_pyexec *exec)
 {
+    atomic_store_explicit(&exec->is_checking, true, memory_order_relaxed);
     gn_timer_start(&exec->own.check, gn_deadline_after_ms(gn_clock_now(), CHECK_MS));
 }
 
@@ -176,5 +177,7 @@ void gn_pydispatch_check(struct gn_pyexec *exec)
     gn_pyexec_unlock(exec, &wake);
     if (is_needed) {
         start_check(exec);
+    } else {
+        atomic_store_explicit(&exec->is_checking, false, memory_order_seq_cst);
     }
 }

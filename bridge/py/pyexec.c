@@ -47,7 +47,31 @@ void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call)
         }
         call->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
-            &exec->ended, &head, call, memory_order_release, memory_order_relaxed));
+            &exec->ended, &head, call, memory_order_seq_cst, memory_order_relaxed));
+}
+
+/*
+ * True when the loop is bound to look for what was returned or posted before
+ * this: that a look is the last one is announced before it is taken
+ * (on_check), so a worker that sees is_checking is in time for one.
+ */
+static bool is_loop_bound_to_look(struct gn_pyexec *exec)
+{
+    return gn_call_queue_count(&exec->shared.queue) > 0 &&
+            atomic_load_explicit(&exec->is_checking, memory_order_seq_cst);
+}
+
+void gn_pyexec_nudge_loop(struct gn_pyexec *exec, const struct gn_pycall *call)
+{
+    if (!call->is_quick || !is_loop_bound_to_look(exec)) {
+        gn_loop_wake(exec->loop);
+    }
+}
+
+bool gn_pyexec_may_tell_later(struct gn_pyexec *exec, gn_deadline now, int64_t bound_ns)
+{
+    return now - atomic_load_explicit(&exec->ended_since, memory_order_relaxed) < bound_ns &&
+            is_loop_bound_to_look(exec);
 }
 
 void gn_pyexec_tell_loop(struct gn_pyexec *exec)
@@ -136,7 +160,7 @@ GN_LOOP_THREAD static void take_ended(struct gn_pyexec *exec)
 {
     struct gn_pycall *call;
 
-    if (atomic_load_explicit(&exec->ended, memory_order_relaxed) == NULL) {
+    if (atomic_load_explicit(&exec->ended, memory_order_seq_cst) == NULL) {
         return;
     }
     call = reversed(atomic_exchange_explicit(&exec->ended, NULL, memory_order_acquire));
@@ -189,8 +213,10 @@ static void on_check(struct gn_timer *timer)
     struct gn_pyexec *exec = GN_CONTAINER_OF(timer, struct gn_pyexec, own.check);
 
     gn_assert_loop_thread(exec->loop);
-    take_ended(exec);
     gn_pydispatch_check(exec);
+    /* After it has said whether it looks again, as is_loop_bound_to_look promises; what was posted
+       quietly runs when the turn ends. */
+    take_ended(exec);
 }
 
 static void on_late(struct gn_timer *timer)

@@ -87,6 +87,7 @@ struct gn_pycall {
     uint8_t class;          /* private: bridge/py/call_class.h */
     bool is_stranger;       /* private: the class is a guess */
     bool is_measured;       /* private: it is worth to measure this one */
+    bool is_quick;          /* set by the worker: its calls are short as a rule, and this one too */
     int state;              /* private, under the executor's lock */
 };
 
@@ -180,5 +181,12 @@ void gn_pyexec_destroy(struct gn_pyexec **exec);
  */
 GN_WORKER_THREAD GN_NEEDS_GIL void gn_pyexec_without_gil(
         struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg);
+
+/**
+ * Called on a worker that runs `call` and has posted something quietly: wakes
+ * the loop, unless others wait for a worker, for then the loop looks of its own
+ * accord within a millisecond or two, and waking it for several is cheaper.
+ */
+GN_WORKER_THREAD void gn_pyexec_nudge_loop(struct gn_pyexec *exec, const struct gn_pycall *call);
 
 #endif

@@ -170,6 +170,7 @@ struct gn_pyexec {
     _Atomic(struct gn_pycall *) ended; /* newest first */
     atomic_int_least64_t ended_since;  /* when the oldest of these was pushed */
     atomic_bool is_loop_told;          /* the post is under way */
+    atomic_bool is_checking;           /* the loop looks for what has ended within CHECK_MS */
     _Atomic(struct gn_py_drop *) drops;
     struct gn_post post;
     atomic_bool is_forked; /* this process is a child that Python code forked */
@@ -177,6 +178,9 @@ struct gn_pyexec {
 
 /** Leaves a call for the loop, which has yet to be told; it must not be touched after. */
 GN_ANY_THREAD void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call);
+/** True while the loop need not be told: it looks soon, and nothing has waited for `bound_ns`. */
+GN_ANY_THREAD bool gn_pyexec_may_tell_later(
+        struct gn_pyexec *exec, gn_deadline now, int64_t bound_ns);
 /** Wakes the loop if it does not know yet that calls were returned. */
 GN_ANY_THREAD void gn_pyexec_tell_loop(struct gn_pyexec *exec);
 

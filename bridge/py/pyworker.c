@@ -76,6 +76,7 @@ GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
     struct gn_pyexec *exec = w->exec;
 
     gn_pymeasure_begin(w, call);
+    call->is_quick = w->usual_ns <= TELL_NS && call->class == GN_CALL_CHEAP;
     call->ops->run(call);
     atomic_store_explicit(&w->call, NULL, GN_PYWORKER_LEAVES);
     if (GN_UNLIKELY(atomic_load_explicit(&w->is_interrupted, GN_PYWORKER_SEES))) {
@@ -266,13 +267,13 @@ GN_NEEDS_GIL static bool sleep_without_gil(struct gn_pyworker *w)
  * guessed wrong does not matter for long, since where calls wait the loop looks
  * each millisecond of its own accord (on_check).
  */
-static bool should_tell_loop(const struct gn_pyworker *w)
+static bool may_tell_later(const struct gn_pyworker *w)
 {
     int64_t n_queued = gn_call_queue_count(&w->exec->shared.queue);
-    int64_t bound_ns = GN_MIN(n_queued * w->usual_ns / TELL_SHARE, TELL_NS);
-    int64_t since = atomic_load_explicit(&w->exec->ended_since, memory_order_relaxed);
 
-    return w->usual_ns > TELL_NS || w->now - since >= bound_ns;
+    return w->usual_ns <= TELL_NS &&
+            gn_pyexec_may_tell_later(
+                    w->exec, w->now, GN_MIN(n_queued * w->usual_ns / TELL_SHARE, TELL_NS));
 }
 
 /* The next call to run, or NULL when this worker has left. */
@@ -298,7 +299,7 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
             go_idle_locked(w);
         }
         (void)pthread_mutex_unlock(&exec->shared.lock);
-        if (call == NULL || call->class != GN_CALL_CHEAP || should_tell_loop(w)) {
+        if (call == NULL || call->class != GN_CALL_CHEAP || !may_tell_later(w)) {
             gn_pyexec_tell_loop(exec);
         }
         gn_switch_interval_set(&exec->switch_interval, w->wants_short);

@@ -20,7 +20,7 @@
  * finds it empty wakes the loop; libev skips the system call when the loop is
  * awake. The loop takes the whole stack at once and reverses it, which gives
  * the order of posting and cannot suffer from ABA, because nothing is ever
- * popped singly.
+ * popped singly. Quiet posts have a stack of their own, which each turn takes.
  *
  * Timers: libev keeps its own cached clock, read a moment before ours, and
  * waits in milliseconds. A timer that libev finds due but our clock does not is
@@ -67,23 +67,15 @@ GN_LOOP_THREAD static void run_hooks(struct gn_loop *loop)
     }
 }
 
-GN_LOOP_THREAD static void end_turn(struct gn_loop *loop)
+/** Takes a stack of posts as it is and runs them in the order of posting. */
+GN_LOOP_THREAD static void run_posts(_Atomic(struct gn_post *) *stack)
 {
-    for (unsigned round = 0; round < MAX_ROUNDS; round++) {
-        run_deferred(loop);
-        run_hooks(loop);
-        if (gn_list_is_empty(&loop->deferred)) {
-            return;
-        }
-    }
-    ev_async_send(loop->ev, &loop->wake); /* poll, but do not wait */
-}
-
-GN_LOOP_THREAD static void run_posted(struct gn_loop *loop)
-{
-    struct gn_post *newest = atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
+    struct gn_post *newest = NULL;
     struct gn_post *oldest = NULL;
 
+    if (atomic_load_explicit(stack, memory_order_seq_cst) != NULL) {
+        newest = atomic_exchange_explicit(stack, NULL, memory_order_acquire);
+    }
     while (newest != NULL) {
         struct gn_post *next = newest->next;
 
@@ -97,6 +89,25 @@ GN_LOOP_THREAD static void run_posted(struct gn_loop *loop)
         oldest = post->next; /* before its function, which may post it again */
         post->fn(post);
     }
+}
+
+GN_LOOP_THREAD static void run_posted(struct gn_loop *loop)
+{
+    run_posts(&loop->posted_quietly);
+    run_posts(&loop->posted);
+}
+
+GN_LOOP_THREAD static void end_turn(struct gn_loop *loop)
+{
+    run_posts(&loop->posted_quietly);
+    for (unsigned round = 0; round < MAX_ROUNDS; round++) {
+        run_deferred(loop);
+        run_hooks(loop);
+        if (gn_list_is_empty(&loop->deferred)) {
+            return;
+        }
+    }
+    ev_async_send(loop->ev, &loop->wake); /* poll, but do not wait */
 }
 
 static void on_before_poll(struct ev_loop *ev, ev_prepare *w, int revents)
@@ -166,6 +177,7 @@ enum gn_err gn_loop_create(struct gn_loop **loop_out, struct gn_error *err)
     gn_list_init(&loop->deferred);
     gn_list_init(&loop->hooks);
     atomic_init(&loop->posted, NULL);
+    atomic_init(&loop->posted_quietly, NULL);
     ev_set_userdata(ev, loop);
     start_own_watchers(loop);
     *loop_out = loop;
@@ -241,17 +253,33 @@ void gn_assert_loop_thread(const struct gn_loop *loop)
 
 /* ---- posts, deferred calls, hooks -------------------------------------- */
 
-void gn_loop_post(struct gn_loop *loop, struct gn_post *post)
+/** True when the stack was empty. */
+static bool push(_Atomic(struct gn_post *) *stack, struct gn_post *post)
 {
-    struct gn_post *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    struct gn_post *head = atomic_load_explicit(stack, memory_order_relaxed);
 
     do {
         post->next = head;
     } while (!atomic_compare_exchange_weak_explicit(
-            &loop->posted, &head, post, memory_order_release, memory_order_relaxed));
-    if (head == NULL) {
+            stack, &head, post, memory_order_seq_cst, memory_order_relaxed));
+    return head == NULL;
+}
+
+void gn_loop_post(struct gn_loop *loop, struct gn_post *post)
+{
+    if (push(&loop->posted, post)) {
         ev_async_send(loop->ev, &loop->wake);
     }
+}
+
+void gn_loop_post_quietly(struct gn_loop *loop, struct gn_post *post)
+{
+    (void)push(&loop->posted_quietly, post);
+}
+
+void gn_loop_wake(struct gn_loop *loop)
+{
+    ev_async_send(loop->ev, &loop->wake);
 }
 
 void gn_loop_defer(struct gn_loop *loop, struct gn_defer *defer)

@@ -71,6 +71,19 @@ struct gn_post {
  */
 GN_ANY_THREAD void gn_loop_post(struct gn_loop *loop, struct gn_post *post);
 
+/**
+ * The same, but does not wake the loop: the function runs in the next turn,
+ * whenever that comes. Whoever posts so sees to it that one comes, by
+ * gn_loop_wake or because something else is bound to wake the loop soon. May
+ * overtake posts of the same thread that were not quiet. The push and the
+ * loop's look for it are sequentially consistent, so that "post, then see
+ * whether the loop is going to look" and "no longer going to look, look" cannot
+ * miss each other.
+ */
+GN_ANY_THREAD void gn_loop_post_quietly(struct gn_loop *loop, struct gn_post *post);
+/** Begins a turn soon. */
+GN_ANY_THREAD void gn_loop_wake(struct gn_loop *loop);
+
 /* ---- descriptors ------------------------------------------------------- */
 
 enum {

@@ -21,7 +21,9 @@ struct gn_loop {
     ev_prepare before_poll;
     ev_check after_poll;
     ev_async wake;
-    _Atomic(struct gn_post *) posted; /* newest first; other threads push */
+    /* newest first; other threads push */
+    _Atomic(struct gn_post *) posted;
+    _Atomic(struct gn_post *) posted_quietly;
 };
 
 #define GN_LOOP_MAGIC 0x6c3a9d41u

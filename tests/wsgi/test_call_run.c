@@ -145,11 +145,41 @@ Test(call_run, a_failing_close_leaves_the_response)
                                              "    return Fails()\n");
 
     served_begin(&setup);
-    served_assert(GET("/"), "HTTP/1.1 200 OK\r\n", "\r\n\r\n4\r\nfine\r\n0\r\n\r\n");
+    served_assert(GET("/"), "HTTP/1.1 200 OK\r\n", "\r\n\r\nfine");
     cr_assert(
             served_log_has("exception in close() of the WSGI application's iterable: GET / from"));
     cr_assert(served_log_has("OSError: close failed"));
     served_end("");
+}
+
+/* As Django's responses are: an object whose iterator is that of a list. */
+Test(call_run, takes_what_a_list_iterator_has_left_as_the_whole_body)
+{
+    struct served_setup setup = served_usual("class Response:\n"
+                                             "    def __init__(self, *parts): self.parts = parts\n"
+                                             "    def __iter__(self):\n"
+                                             "        left = iter([b'gone', *self.parts])\n"
+                                             "        next(left)\n"
+                                             "        return left\n"
+                                             "    def close(self): notes['closed'] = True\n"
+                                             "def app(environ, start_response):\n"
+                                             "    write = start_response('200 OK', TEXT)\n"
+                                             "    name = environ['PATH_INFO']\n"
+                                             "    if name == '/written': write(b'first ')\n"
+                                             "    if name == '/str': return Response(b'a', 'b')\n"
+                                             "    if name == '/empty': return Response()\n"
+                                             "    return Response(b'fi', b'ne')\n");
+
+    served_begin(&setup);
+    served_assert(
+            GET("/"), "HTTP/1.1 200 OK\r\n", "Content-Length: 4\r\nConnection: close\r\n\r\nfine");
+    served_assert(
+            GET("/empty"), "HTTP/1.1 200 OK\r\n", "Content-Length: 0\r\nConnection: close\r\n\r\n");
+    served_assert(GET("/written"), "HTTP/1.1 200 OK\r\n",
+            "6\r\nfirst \r\n2\r\nfi\r\n2\r\nne\r\n0\r\n\r\n");
+    served_assert(GET("/str"), "HTTP/1.1 500 ", "");
+    cr_assert(served_log_has("must yield bytes, not str"));
+    served_end("assert notes['closed']\n");
 }
 
 Test(call_run, sends_files)

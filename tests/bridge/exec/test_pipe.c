@@ -171,6 +171,28 @@ Test(pipe, status_comes_after_the_bytes)
     teardown(&r);
 }
 
+Test(pipe, quiet_writes_wait_for_the_next_turn)
+{
+    struct reader r;
+    struct gn_pipe *writer;
+    struct gn_bufq q = {.first = NULL};
+    unsigned char next = 0;
+
+    setup(&r, 1024);
+    gn_assert_loop_thread(r.loop);
+    writer = r.pipe;
+    gn_pipe_be_quiet(writer);
+    append_sequence(&q, 7, &next);
+    cr_assert_eq(gn_pipe_write(writer, &q, NULL, GN_NEVER), GN_OK);
+    gn_pipe_finish(&writer, GN_OK);
+    cr_assert_eq(r.n_calls, 0);
+    gn_loop_run_once(r.loop); /* any turn will do */
+    cr_assert_eq(r.n_calls, 1);
+    cr_assert_eq(r.n_bytes, 7);
+    cr_assert(r.is_finished);
+    teardown(&r);
+}
+
 Test(pipe, empty_writes_tell_nobody)
 {
     struct reader r;

@@ -434,6 +434,53 @@ Test(loop, destroying_runs_what_was_posted)
     cr_assert_eq(r.left, 1);
 }
 
+static void stop_at_post(struct gn_post *post)
+{
+    struct reposting *r = GN_CONTAINER_OF(post, struct reposting, post);
+
+    r->left++;
+    gn_loop_stop(r->loop);
+}
+
+static void *post_quietly_and_wake(void *arg)
+{
+    struct reposting *r = arg;
+
+    gn_loop_post_quietly(r->loop, &r->post);
+    gn_loop_wake(r->loop);
+    return NULL;
+}
+
+Test(loop, quiet_posts_run_once_something_wakes_the_loop)
+{
+    struct gn_loop *loop = new_loop();
+    struct reposting r = {.post = {.fn = stop_at_post}, .loop = loop};
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, post_quietly_and_wake, &r), 0);
+    gn_loop_run(loop);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(r.left, 1);
+    gn_loop_destroy(&loop);
+}
+
+Test(loop, quiet_posts_run_in_any_turn_or_at_the_end)
+{
+    struct gn_loop *loop = new_loop();
+    struct reposting r[3] = {{.post = {.fn = count_post}}, {.post = {.fn = count_post}},
+            {.post = {.fn = count_post}}};
+
+    gn_assert_loop_thread(loop);
+    gn_loop_post_quietly(loop, &r[0].post);
+    gn_loop_post(loop, &r[1].post);
+    gn_loop_run_once(loop);
+    cr_assert_eq(r[0].left, 1);
+    cr_assert_eq(r[1].left, 1);
+    gn_loop_post_quietly(loop, &r[2].post);
+    gn_loop_destroy(&loop);
+    cr_assert_eq(r[2].left, 1);
+}
+
 /* ---- several loops ----------------------------------------------------- */
 
 struct ping {
