@@ -160,11 +160,13 @@ Test(late, says_so_when_the_call_has_just_ended)
 /* ---- stuck workers ----------------------------------------------------------------- */
 
 static unsigned n_exhausted;
+static bool is_exhausted;
 
 static void exhausted(void *arg)
 {
     (void)arg;
     n_exhausted++;
+    is_exhausted = true;
 }
 
 Test(late, counts_a_stuck_worker_and_replaces_it)
@@ -194,7 +196,7 @@ Test(late, counts_a_stuck_worker_and_replaces_it)
 
 Test(late, tells_when_all_are_stuck)
 {
-    struct gn_pyexec_options options = usual(50, 2);
+    struct gn_pyexec_options options = usual(500, 2);
     struct exec_call calls[2];
 
     options.exhausted = exhausted;
@@ -209,6 +211,7 @@ Test(late, tells_when_all_are_stuck)
     exec_python("entered.clear()");
     begin_late(&calls[1], "wait");
     exec_await_log("2 of at most 2 workers are stuck");
+    exec_await(&is_exhausted);
     cr_assert_eq(n_exhausted, 1);
     exec_python("gate.set()");
     exec_await(&calls[0].is_done);
@@ -236,6 +239,7 @@ Test(late, one_that_keeps_the_gil_is_enough)
     cr_assert(exec_log_has("in hold\n"));
     exec_await_log("worker gustnado-1 is stuck: GET /x from somebody has not ended 1 s after its "
                    "timeout, and the GIL could not be had since; 1 of at most 8 workers");
+    exec_await(&is_exhausted);
     cr_assert_eq(n_exhausted, 1);
     exec_await(&call.is_done);
     cr_assert_eq(call.result, -1, "TimeoutError came when the GIL was let go");
