@@ -10,6 +10,7 @@ import contextvars
 import faulthandler
 import io
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -341,13 +342,13 @@ def forks(environ, start_response, query):
 
 
 def fork_pool(environ, start_response, query):
-    with concurrent.futures.ProcessPoolExecutor(2) as pool:
+    fork = multiprocessing.get_context("fork")  # 3.14 would keep a server of forks
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=fork) as pool:
         return ok(start_response, str(list(pool.map(abs, [-1, 2, -3]))))
 
 
 def children(environ, start_response, query):
     """multiprocessing with fork, whose child leaves by os._exit after Python's own clean-up."""
-    import multiprocessing
     ctx = multiprocessing.get_context("fork")
     queue = ctx.Queue()
     process = ctx.Process(target=queue.put, args=("hello",))
