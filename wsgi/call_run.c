@@ -54,6 +54,10 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
 
     gn_assert_gil();
     if (!gn_wsgi_call_is_gone(call)) {
+        if (GN_UNLIKELY(call->worker.streamed_input != NULL) &&
+                call->worker.response.stage < GN_WSGI_SENT) {
+            gn_wsgi_streamed_input_ask(call->worker.streamed_input);
+        }
         if (call->worker.pipe == NULL) {
             call->worker.pipe = gn_pipe_create(
                     container->loop, GN_PIPE_LIMIT_BYTES, gn_wsgi_call_on_readable, call);

@@ -521,6 +521,17 @@ PyObject *gn_wsgi_streamed_input_new(PyTypeObject *type, struct gn_wsgi_upload *
     return object;
 }
 
+void gn_wsgi_streamed_input_ask(PyObject *input)
+{
+    struct streamed *in = as_streamed(input);
+
+    if (!in->busy && !in->has_asked) {
+        in->has_asked = true;
+        judge(in);
+        gn_intake_ask_quietly(in->upload.intake);
+    }
+}
+
 void gn_wsgi_streamed_input_finish(PyObject *input)
 {
     struct streamed *in = as_streamed(input);

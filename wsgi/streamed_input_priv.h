@@ -48,6 +48,10 @@ GN_NEEDS_GIL PyTypeObject *gn_wsgi_streamed_input_type_create(void);
 GN_NEEDS_GIL PyObject *gn_wsgi_streamed_input_new(
         PyTypeObject *type, struct gn_wsgi_upload *upload);
 
+/** Asks for the body before anything is read: an interim response is about to be written to the
+ *  pipe and the loop woken for it, after which 100 (Continue) could not be sent. */
+GN_NEEDS_GIL void gn_wsgi_streamed_input_ask(PyObject *input);
+
 /** The request is over: lets the body go, and whoever else still waits for it. Later uses
  *  raise a ValueError. */
 GN_NEEDS_GIL void gn_wsgi_streamed_input_finish(PyObject *input);

@@ -169,6 +169,13 @@ enum gn_err gn_intake_read(struct gn_intake *intake, struct gn_bufq *into, gn_de
     return rc;
 }
 
+void gn_intake_ask_quietly(struct gn_intake *intake)
+{
+    intake->duct.is_quiet = true; /* nobody but the reader notifies */
+    ask_before_waiting(intake);
+    intake->duct.is_quiet = false;
+}
+
 void gn_intake_cancel(struct gn_intake *intake)
 {
     lock(intake);

@@ -69,6 +69,13 @@ GN_LOOP_THREAD void gn_intake_end(struct gn_intake **intake, enum gn_err status)
 GN_WORKER_THREAD GN_MUST_CHECK enum gn_err gn_intake_read(
         struct gn_intake *intake, struct gn_bufq *into, gn_deadline deadline);
 
+/**
+ * Asks without reading, as a read would that had to wait; but quietly, in order
+ * with other quiet posts of this thread (gn_loop_post_quietly): the caller sees
+ * to it that the loop wakes.
+ */
+GN_WORKER_THREAD void gn_intake_ask_quietly(struct gn_intake *intake);
+
 /** Ends a wait that another thread is in, and all later ones, with GN_ERR_CLOSED. */
 GN_ANY_THREAD void gn_intake_cancel(struct gn_intake *intake);
 

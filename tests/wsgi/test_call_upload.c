@@ -135,6 +135,25 @@ Test(call_upload, asks_for_the_body_when_it_is_read)
     served_end("");
 }
 
+Test(call_upload, is_asked_for_before_early_hints)
+{
+    struct served_setup setup =
+            streamed("def app(environ, start_response):\n"
+                     "    environ['wsgi.early_hints']([('Link', '</a>; rel=preload')])\n"
+                     "    try: environ['wsgi.input'].read()\n"
+                     "    except TimeoutError: pass\n"
+                     "    start_response('200 OK', TEXT)\n"
+                     "    return []\n");
+    char *got;
+
+    setup.limits.body_idle_ms = 100;
+    served_begin(&setup);
+    got = served_talk(POST("/") "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    cr_assert_eq(strncmp(got, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 ", 38), 0, "%s", got);
+    gn_free(got);
+    served_end("");
+}
+
 Test(call_upload, that_cannot_be_had_raises)
 {
     static const struct {

@@ -135,6 +135,25 @@ Test(intake, asks_only_when_it_must)
     teardown(&g, &reader);
 }
 
+Test(intake, may_be_asked_without_reading)
+{
+    struct giver g = {.keeps = true};
+    struct gn_intake *reader = setup(&g, 4);
+    uint64_t n;
+
+    gn_assert_loop_thread(g.loop);
+    gn_intake_ask_quietly(reader);
+    gn_intake_ask_quietly(reader);
+    gn_loop_run_once(g.loop);
+    cr_assert_eq(g.n_asked, 1);
+    cr_assert_eq(put(&g, "abc"), GN_OK);
+    gn_intake_ask_quietly(reader);
+    cr_assert_eq(read_now(reader, &n), GN_OK);
+    gn_loop_run_once(g.loop);
+    cr_assert_eq(g.n_asked, 1, "it is not held back");
+    teardown(&g, &reader);
+}
+
 Test(intake, what_was_given_comes_before_the_end)
 {
     static const enum gn_err ends[] = {GN_OK, GN_ERR_GONE, GN_ERR_TIMEOUT, GN_ERR_TOO_BIG};
