@@ -431,8 +431,7 @@ GN_NEEDS_GIL static enum gn_err end_beside_threads(struct gn_py_host *host, cons
     return GN_ERR_TIMEOUT;
 }
 
-/* False where gevent or eventlet made greenlets of them: waiting for those here would run their
-   event loop, which may not even be the one they were made for. */
+/* False where gevent or eventlet made greenlets of them: waiting for those would run their loop. */
 GN_NEEDS_GIL static bool has_real_threads(void)
 {
     PyObject *threading = PyImport_ImportModule("threading");

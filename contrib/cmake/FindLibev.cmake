@@ -2,6 +2,7 @@
 
 find_path(Libev_INCLUDE_DIR NAMES ev.h PATH_SUFFIXES libev)
 find_library(Libev_LIBRARY NAMES ev)
+find_library(Libev_STATIC_LIBRARY NAMES libev.a)
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(Libev REQUIRED_VARS Libev_LIBRARY Libev_INCLUDE_DIR)
@@ -12,4 +13,4 @@ if(Libev_FOUND AND NOT TARGET Libev::Libev)
         IMPORTED_LOCATION "${Libev_LIBRARY}"
         INTERFACE_INCLUDE_DIRECTORIES "${Libev_INCLUDE_DIR}")
 endif()
-mark_as_advanced(Libev_INCLUDE_DIR Libev_LIBRARY)
+mark_as_advanced(Libev_INCLUDE_DIR Libev_LIBRARY Libev_STATIC_LIBRARY)

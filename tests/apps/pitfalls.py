@@ -246,6 +246,18 @@ def rust(query):
         return orjson.loads(orjson.dumps(value)) == value
 
 
+def greenlets(query):
+    """gevent's event loop is a libev of its own, and runs in this thread."""
+    import gevent
+
+    def nap(number):
+        gevent.sleep(0.01)
+        return number * number
+    tasks = [gevent.spawn(nap, n) for n in range(5)]
+    gevent.joinall(tasks)
+    return [task.value for task in tasks]
+
+
 # depth
 
 

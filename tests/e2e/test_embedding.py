@@ -238,6 +238,14 @@ def test_extensions_in_several_workers(pitfalls, view):
             assert seen == [True] * 5
 
 
+@pytest.mark.skipif(SANITIZER is not None, reason="sanitizers cannot follow greenlets' stacks")
+def test_gevent_finds_its_own_event_loop():
+    """Without its monkey patching, which is refused (test_program.py)."""
+    with broken() as server, ThreadPoolExecutor(4) as pool:
+        for seen in pool.map(lambda _: server.get("/greenlets").json(), range(12)):
+            assert seen == [0, 1, 4, 9, 16]
+
+
 # depth
 
 
