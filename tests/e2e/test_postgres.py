@@ -89,3 +89,12 @@ def test_database_sleeps_hold_no_gil(site):
         began = time.monotonic()
         visit(server, "/db/session?s=0.3", times=8, at_once=8)
         assert time.monotonic() - began < 1.5 * SLOW
+
+
+def test_retired_threads_take_their_connections_along(site, database):
+    with site.serve("--threads", f"1:{THREADS}", "--thread-idle", "1",
+                    env={"GN_TEST_CONN_MAX_AGE": "600"}) as server:
+        visit(server)
+        assert database.sessions() > 1
+        assert eventually(lambda: database.sessions() <= 1, 15 * SLOW, 0.2), database.sessions()
+        assert server.get("/db/session").status == 200
