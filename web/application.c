@@ -4,6 +4,7 @@
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/loop/task.h"
+#include "server/websocket/ws_conn.h"
 #include "web/reply.h"
 #include "web/websocket_handler.h"
 
@@ -391,6 +392,8 @@ struct gn_app_options gn_app_options_default(void)
             .max_tasks = 4096,
             .max_idle_stacks = 64,
             .websocket = gn_ws_timeouts_default(),
+            .ws_message_bytes = GN_WS_MESSAGE_BYTES,
+            .ws_queue_bytes = GN_WS_QUEUE_BYTES,
     };
 }
 

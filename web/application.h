@@ -100,6 +100,8 @@ struct gn_app_options {
     unsigned max_idle_stacks;     /* kept for reuse. 64 */
     struct gn_executor *executor; /* borrowed; NULL: its own, with the defaults */
     struct gn_ws_timeouts websocket;
+    size_t ws_message_bytes; /* for WebSockets that set no bound of their own. 10 MiB */
+    size_t ws_queue_bytes;   /* likewise. 1 MiB */
 };
 
 GN_EXPORT struct gn_app_options gn_app_options_default(void);

@@ -176,8 +176,10 @@ void gn_ws_acceptor_upgrade(struct gn_request *r)
             .ops = &gn_websocket_conn_ops,
             .owner = ws,
             .deflate = r->deflate,
-            .message_bytes = ops->message_bytes != 0 ? ops->message_bytes : GN_WS_MESSAGE_BYTES,
-            .queue_bytes = ops->queue_bytes != 0 ? ops->queue_bytes : GN_WS_QUEUE_BYTES,
+            .message_bytes =
+                    ops->message_bytes != 0 ? ops->message_bytes : r->app->options.ws_message_bytes,
+            .queue_bytes =
+                    ops->queue_bytes != 0 ? ops->queue_bytes : r->app->options.ws_queue_bytes,
     };
     struct gn_ws_service *service = service_for(r->app, gn_exchange_server(r->ex));
 

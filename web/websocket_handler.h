@@ -72,8 +72,8 @@ struct gn_websocket_ops {
     bool any_origin;              /* no origin check at all */
     bool require_protocol;        /* refuse clients that offer none of `protocols` */
     bool compress; /* permessage-deflate with clients that offer it, without context takeover */
-    size_t message_bytes; /* of one message; 0: 10 MiB; beyond: closed, 1009 */
-    size_t queue_bytes;   /* waiting for the client; 0: 1 MiB */
+    size_t message_bytes; /* of one message; 0: the application's bound, 10 MiB; beyond: 1009 */
+    size_t queue_bytes;   /* waiting for the client; 0: the application's bound, 1 MiB */
 };
 
 /**

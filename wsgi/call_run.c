@@ -60,7 +60,7 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
         }
         if (call->worker.pipe == NULL) {
             call->worker.pipe = gn_pipe_create(
-                    container->loop, GN_PIPE_LIMIT_BYTES, gn_wsgi_call_on_readable, call);
+                    container->loop, container->pipe_bytes, gn_wsgi_call_on_readable, call);
             call->worker.reader = call->worker.pipe;
             gn_pipe_be_quiet(call->worker.pipe); /* the end of the call tells the loop */
         }

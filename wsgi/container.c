@@ -285,6 +285,7 @@ enum gn_err gn_wsgi_container_create(const struct gn_wsgi_container_options *opt
     c->magic = GN_WSGI_CONTAINER_MAGIC;
     c->loop = options->loop;
     c->pyexec = options->pyexec;
+    c->pipe_bytes = options->pipe_bytes > 0 ? options->pipe_bytes : GN_PIPE_LIMIT_BYTES;
     gn_timeout_list_init(
             &c->loop_side.timeouts, c->loop, options->timeout_ms, gn_wsgi_call_on_timeout);
     gn_timeout_list_init(&c->loop_side.retries, c->loop, RETRY_MS, gn_wsgi_call_on_retry);

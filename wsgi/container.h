@@ -43,6 +43,8 @@ struct gn_wsgi_container_options {
     const struct gn_wsgi_mount_options *mounts;
     unsigned n_mounts;
     int64_t timeout_ms; /* until the application begins to answer; beyond: 504; 0: no limit */
+    size_t pipe_bytes;  /* of a streamed response between worker and loop; then the worker waits;
+                           0: 256 KiB */
     bool multithread;   /* the executor may run calls at the same time */
     bool multiprocess;  /* other processes run the same application */
     struct gn_slice server_software; /* environ's SERVER_SOFTWARE; empty: "gustnado" */

@@ -115,6 +115,7 @@ static void show_cert_reqs(const void *from, struct gn_buf *text)
 
 #define AT(field) .offset = offsetof(struct gn_config, field)
 #define LIMIT(field) .offset = offsetof(struct gn_config, limits.field)
+#define NATIVE(field) .offset = offsetof(struct gn_config, native.field)
 #define MS(low) .kind = GN_OPTION_MS, .value = "SECONDS", .min = (low), .max = MAX_MS
 #define COUNT(low, high) .kind = GN_OPTION_COUNT, .value = "N", .min = (low), .max = (high)
 #define SIZE(low, high) .kind = GN_OPTION_SIZE, .value = "SIZE", .min = (low), .max = (high)
@@ -362,7 +363,9 @@ static const struct gn_option options[] = {
                 SIZE(1024, MAX_MEMORY),
                 LIMIT(pipeline_bytes)},
         {.name = "output-size",
-                .help = "Response bytes waiting for a client, beyond which applications wait.",
+                .help = "Response bytes waiting for a client, beyond which applications wait; as "
+                        "much "
+                        "again on the way from a Python worker.",
                 SIZE(1024, MAX_MEMORY),
                 LIMIT(output_bytes)},
         {.name = "output-low",
@@ -394,6 +397,34 @@ static const struct gn_option options[] = {
                 COUNT(0, UINT_MAX),
                 LIMIT(requests_per_conn)},
 
+        {.group = "Native handlers and WebSockets",
+                .name = "native-tasks",
+                .help = "Native handlers at once; beyond: 503.",
+                COUNT(1, 1000000),
+                NATIVE(max_tasks)},
+        {.name = "ws-max-size",
+                .help = "Longest message from a WebSocket's client, inflated; beyond: closed with "
+                        "1009. Modules may set their own.",
+                SIZE(1, MAX_MEMORY),
+                NATIVE(ws_message_bytes)},
+        {.name = "ws-send-queue",
+                .help = "What may wait for a WebSocket's client; then senders are told. Modules "
+                        "may set their own.",
+                SIZE(1, MAX_MEMORY),
+                NATIVE(ws_queue_bytes)},
+        {.name = "ws-ping-interval",
+                .help = "How often a WebSocket's client is asked for a sign of life. 0: never.",
+                MS(0),
+                NATIVE(websocket.ping_ms)},
+        {.name = "ws-ping-timeout",
+                .help = "For that sign; then the WebSocket is closed with 1001. 0: no limit.",
+                MS(0),
+                NATIVE(websocket.pong_ms)},
+        {.name = "ws-close-timeout",
+                .help = "For the client's part of closing; then it is cut. 0: no limit.",
+                MS(0),
+                NATIVE(websocket.close_ms)},
+
         {.group = "Error pages",
                 .name = "error-page",
                 .value = "FILE",
@@ -424,9 +455,16 @@ static const struct gn_option options[] = {
                         "X-Request-ID, else it is made.",
                 .kind = GN_OPTION_FLAG,
                 AT(request_ids)},
+        {.name = "error-logfile",
+                .aliases = "log-file error-log",
+                .value = "FILE",
+                .help = "Standard error, from the start on: what the server logs and whatever "
+                        "applications print there. SIGUSR1 opens it anew. (-): as it is.",
+                .kind = GN_OPTION_TEXT,
+                AT(error_log)},
         {.name = "log-level",
                 .value = "LEVEL",
-                .help = "What goes to standard error.",
+                .help = "What is logged to standard error, or to --error-logfile.",
                 .kind = GN_OPTION_CUSTOM,
                 .parse = parse_level,
                 .show = show_level,
@@ -483,6 +521,7 @@ struct gn_config gn_cli_defaults(void)
             .forwarded_fields = GN_FORWARDED_DEFAULT,
             .proxy_allow = "127.0.0.1,::1",
             .limits = gn_http_limits_default(),
+            .native = gn_app_options_default(),
             .log_level = GN_LOG_INFO,
     };
 }
@@ -513,7 +552,7 @@ void gn_cli_help(struct gn_buf *text)
                    "the defaults. $GUSTNADO_CMD_ARGS holds more options, read before these.\n"
                    "\n"
                    "Signals: TERM and INT stop gracefully, a second one at once, QUIT at once;\n"
-                   "USR1 opens the access log anew.\n"
+                   "USR1 opens the log files anew.\n"
                    "\n"
                    "Exit status: 0 stopped as asked; 1 could not start (an address, a file, an\n"
                    "environment, a module); 2 the command line is wrong; 3 Python itself could "

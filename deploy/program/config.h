@@ -19,6 +19,7 @@
 #include "server/http/limits.h"
 #include "server/net/tls_ctx.h"
 #include "server/net/trust.h"
+#include "web/application.h"
 
 struct gn_thread_range {
     unsigned min;
@@ -84,6 +85,9 @@ struct gn_config {
     int64_t graceful_ms;
     struct gn_http_limits limits;
 
+    /* native handlers and WebSockets */
+    struct gn_app_options native;
+
     const char *error_page; /* NULL: the built-in one */
 
     bool request_ids; /* shown to applications and clients */
@@ -91,6 +95,7 @@ struct gn_config {
     /* logs */
     const char *access_log;    /* NULL: none; "-": standard output */
     const char *access_format; /* NULL: combined */
+    const char *error_log;     /* NULL or "-": standard error */
     enum gn_log_level log_level;
 
     /* worked out by gn_config_read */

@@ -91,6 +91,9 @@ void gn_paths_anchor(struct gn_config *config)
     anchor_paths(config, anchor, &config->keyfiles);
     anchor_path(config, anchor, &config->ca_certs);
     anchor_path(config, anchor, &config->error_page);
+    if (config->error_log != NULL && strcmp(config->error_log, "-") != 0) {
+        anchor_path(config, anchor, &config->error_log);
+    }
     if (config->access_log != NULL && strcmp(config->access_log, "-") != 0) {
         anchor_path(config, anchor, &config->access_log);
     }

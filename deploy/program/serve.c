@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "deploy/program/banner.h"
+#include "deploy/program/error_log.h"
 #include "deploy/program/error_page.h"
 #include "deploy/program/site.h"
 #include "server/base/alloc.h"
@@ -82,15 +83,41 @@ GN_LOOP_THREAD static void stop_at_once(struct program *p, const char *name)
     gn_loop_stop(p->loop);
 }
 
+static bool has_error_log(const struct gn_config *config)
+{
+    return config->error_log != NULL && strcmp(config->error_log, "-") != 0;
+}
+
+static bool open_error_log(const struct gn_config *config)
+{
+    struct gn_error err = {0};
+
+    if (has_error_log(config) && gn_error_log_open(config->error_log, &err) != GN_OK) {
+        gn_log_error("%s", err.message);
+        return false;
+    }
+    return true;
+}
+
+GN_LOOP_THREAD static void reopen_logs(struct program *p)
+{
+    struct gn_error err = {0};
+
+    if (p->access_log != NULL) {
+        gn_access_log_reopen(p->access_log);
+    }
+    if (has_error_log(p->config) && gn_error_log_open(p->config->error_log, &err) != GN_OK) {
+        gn_log_error("%s; the old file stays in use", err.message);
+    }
+}
+
 static void on_signal(struct gn_signal *signal, int signum)
 {
     struct program *p = GN_CONTAINER_OF(signal, struct watch, signal)->program;
 
     gn_assert_loop_thread(p->loop);
     if (signum == SIGUSR1) {
-        if (p->access_log != NULL) {
-            gn_access_log_reopen(p->access_log);
-        }
+        reopen_logs(p);
     } else if (signum == SIGQUIT || p->deadline != 0) {
         stop_at_once(p, sigabbrev_np(signum));
     } else {
@@ -124,6 +151,7 @@ static void ignore_signals(void)
 
     (void)sigemptyset(&ignore.sa_mask);
     (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore, NULL); /* a file that is too large is an error of its write */
     (void)sigaction(SIGUSR1, &ignore, NULL); /* before the log can be opened anew */
 }
 
@@ -364,7 +392,7 @@ int gn_serve(const struct gn_config *config, int argc, char *const *argv)
 
     p->config = config;
     prepare_process(p);
-    status = run(p, argc, argv);
+    status = open_error_log(config) ? run(p, argc, argv) : GN_EXIT_START;
     gn_tls_ctx_unref(&p->tls);
     gn_error_template_destroy(&p->error_template);
     gn_free(p->addresses);

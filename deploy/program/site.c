@@ -144,6 +144,7 @@ GN_LOOP_THREAD static enum gn_err start_container(struct gn_site *site,
                     .mounts = mounts,
                     .n_mounts = config->n_mounts,
                     .timeout_ms = config->timeout_ms,
+                    .pipe_bytes = config->limits.output_bytes,
                     .multithread = config->threads.max > 1,
             },
             &site->container, err);
@@ -165,7 +166,10 @@ enum gn_exit gn_site_start(struct gn_site *site, const struct gn_config *config,
         if (site->container != NULL) {
             gn_app_fallback(site->app, gn_wsgi_container_handler(site->container));
         }
-        if (gn_app_start(site->app, loop, NULL, err) != GN_OK) {
+        struct gn_app_options native = config->native;
+
+        native.websocket.stall_ms = config->limits.write_stall_ms;
+        if (gn_app_start(site->app, loop, &native, err) != GN_OK) {
             return GN_EXIT_START;
         }
     }

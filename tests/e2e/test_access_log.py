@@ -249,3 +249,26 @@ def test_unknown_atoms_stop_the_start():
     result = run_program("--access-logfile", "-", "--access-logformat", "%({what}x)s",
                          "--chdir", APPS, "echo:application")
     assert result.returncode == 1 and "{what}x" in result.stderr
+
+
+def test_error_log_takes_the_place_of_standard_error(tmp_path):
+    """Applications' own prints are in it, and SIGUSR1 opens it anew."""
+    path, moved = tmp_path / "error.log", tmp_path / "error.log.1"
+    with Server("--error-logfile", path, "embedding:application") as server:
+        assert "listening on" in path.read_text()
+        path.rename(moved)
+        server.signal(signal.SIGUSR1)
+        assert eventually(path.exists, 5 * SLOW)
+        with server.connect() as conn:
+            conn.send(b"nonsense\r\n\r\n")
+            assert conn.read().status == 400
+        assert eventually(lambda: "answered 400" in path.read_text(), 5 * SLOW)
+        assert "answered 400" not in moved.read_text() and "answered 400" not in server.output()
+
+
+def test_an_error_log_that_cannot_be_opened_stops_the_start(tmp_path):
+    result = run_program("--log-file", "/no/such/directory/log", "--chdir", APPS, "echo:application")
+    assert result.returncode == 1 and "/no/such/directory/log" in result.stderr
+    aside = tmp_path / "log"
+    result = run_program("--log-file", aside, "--chdir", APPS, "fails_to_import:application")
+    assert result.returncode == 4 and not result.stderr and "fails_to_import" in aside.read_text()

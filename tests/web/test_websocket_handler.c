@@ -542,6 +542,26 @@ Test(websocket_handler, bounds_messages)
     web_end(&f);
 }
 
+Test(websocket_handler, bounds_messages_by_the_applications_bound_where_there_is_no_other)
+{
+    static const struct gn_websocket_ops ops = {.message = echo};
+    struct gn_app_options options = gn_app_options_default();
+    struct web_fixture f;
+
+    cr_assert_eq(options.ws_message_bytes, 10u << 20);
+    cr_assert_eq(options.ws_queue_bytes, 1u << 20);
+    options.ws_message_bytes = 10;
+    web_init(&f);
+    gn_app_websocket(f.app, "/ws", &ops);
+    web_start_with(&f, &options);
+    cr_assert_eq(web_upgrade(&f, &f.client, "/ws", ""), 101);
+    web_ws_send(&f, &f.client, GN_WS_TEXT, GN_LIT("0123456789"));
+    expect_text(&f, "0123456789");
+    web_ws_send(&f, &f.client, GN_WS_TEXT, GN_LIT("0123456789a"));
+    cr_assert_eq(web_ws_take_close(&f, &f.client), 1009);
+    web_end(&f);
+}
+
 Test(websocket_handler, agrees_on_compression_where_the_route_wants_it)
 {
     static const struct gn_websocket_ops ops = {.message = echo, .compress = true};
