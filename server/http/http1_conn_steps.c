@@ -35,6 +35,21 @@ static enum gn_notice_kind notice_of(int status)
     }
 }
 
+/** By the parser's words; trailers have no option. */
+static const char *advice_on_fields(const char *reason)
+{
+    if (strstr(reason, "header fields") != NULL) {
+        return "; raise --limit-request-fields if this was meant to pass";
+    }
+    if (strstr(reason, "header field") != NULL) {
+        return "; raise --limit-request-field_size if this was meant to pass";
+    }
+    if (strstr(reason, "request head") != NULL) {
+        return "; raise --limit-request-head if this was meant to pass";
+    }
+    return "";
+}
+
 /** The option to raise, for limits that a real client may meet. */
 static const char *advice_of(enum gn_notice_kind kind, const char *reason)
 {
@@ -44,9 +59,7 @@ static const char *advice_of(enum gn_notice_kind kind, const char *reason)
     case GN_NOTICE_LINE:
         return "; raise --limit-request-line if this was meant to pass";
     case GN_NOTICE_FIELDS:
-        return strstr(reason, "too many") != NULL
-                ? "; raise --limit-request-fields if this was meant to pass"
-                : "; raise --limit-request-field_size if this was meant to pass";
+        return advice_on_fields(reason);
     case GN_NOTICE_CLIENT:
         return "; raise --max-connections-per-ip if many clients share it";
     case GN_NOTICE_OTHER:

@@ -67,7 +67,7 @@ class Server:
         self.pid = self.process.pid
         if ready:
             self.wait_ready()
-        self.fds_at_start = self.fds() if ready else 0
+        self.fds_at_start = self.settled_fds() if ready else 0
 
     @staticmethod
     def words(address, threads, chdir):
@@ -141,6 +141,14 @@ class Server:
             except OSError:
                 pass
         return total
+
+    def settled_fds(self):
+        """Their number once it stands still: an address answers a moment before all is opened."""
+        count = -1
+        while count != self.fds():
+            count = self.fds()
+            time.sleep(0.02)
+        return count
 
     def fds_return(self, to=None, within=10):
         """True once no more descriptors are open than at the start (peers are not judged)."""
