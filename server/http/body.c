@@ -93,7 +93,9 @@ static int open_named(const char *dir)
 
 static enum gn_err disk_failure(int sys_errno)
 {
-    return sys_errno == ENOSPC || sys_errno == EDQUOT ? GN_ERR_NO_SPACE : GN_ERR_IO;
+    /* EFBIG: as much as the process may write to one file. */
+    return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG ? GN_ERR_NO_SPACE
+                                                                            : GN_ERR_IO;
 }
 
 static enum gn_err write_all(int fd, struct gn_slice bytes, uint64_t offset)

@@ -148,6 +148,6 @@ Test(body, says_when_it_cannot_be_kept)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &tiny), 0);
     gn_body_init(&body, 4);
     append(&body, "12345678");
-    cr_assert_eq(gn_body_append(&body, GN_LIT("9")), GN_ERR_IO);
+    cr_assert_eq(gn_body_append(&body, GN_LIT("9")), GN_ERR_NO_SPACE);
     gn_body_fini(&body);
 }
