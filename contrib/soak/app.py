@@ -15,6 +15,7 @@ PATH = os.path.join(tempfile.gettempdir(), f"gustnado-soak-{os.getpid()}")
 with open(PATH, "wb") as made:
     made.write(PIECE * 50)
 MEETING = threading.Condition()
+here = []
 FILE = open(PATH, "rb")
 os.unlink(PATH)
 
@@ -82,9 +83,9 @@ def error(environ, query):
 def meet(environ, query):
     """Comes back when n calls are here at once."""
     with MEETING:
-        MEETING.n = getattr(MEETING, "n", 0) + 1
+        here.append(query["n"])
         MEETING.notify_all()
-        met = MEETING.wait_for(lambda: MEETING.n >= int(query["n"]), 2)
+        met = MEETING.wait_for(lambda: here.count(query["n"]) >= int(query["n"]), 2)
     return [b"met" if met else b"alone"]
 
 
