@@ -54,16 +54,16 @@ enum gn_err gn_clients_take(struct gn_clients *clients, const struct gn_addr *ad
     return GN_OK;
 }
 
-void gn_clients_give_back(struct gn_clients *clients, struct gn_client **client_ptr)
+void gn_clients_give_back(struct gn_clients *clients, struct gn_client **client)
 {
-    struct gn_client *client = *client_ptr;
+    struct gn_client *of = *client;
 
-    *client_ptr = NULL;
-    if (client == NULL || --client->n > 0) {
+    *client = NULL;
+    if (of == NULL || --of->n > 0) {
         return;
     }
-    (void)gn_strmap_remove(&clients->counts, gn_slice_of(client->key, KEY_BYTES));
-    gn_free(client);
+    (void)gn_strmap_remove(&clients->counts, gn_slice_of(of->key, KEY_BYTES));
+    gn_free(of);
 }
 
 void gn_clients_fini(struct gn_clients *clients)
