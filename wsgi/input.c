@@ -7,6 +7,7 @@
 
 #include "bridge/py/gil_priv.h"
 #include "wsgi/input_priv.h"
+#include "wsgi/reader_priv.h"
 #include "wsgi/slots_priv.h"
 
 /*
@@ -21,20 +22,11 @@
 
 #define WINDOW_BYTES 32768
 
-enum input_state {
-    INPUT_FINISHED = 0, /* no request: every use raises */
-    INPUT_OPEN,
-    INPUT_CLOSED, /* the application called close() */
-};
-
 struct input {
-    PyObject ob_base;
+    struct gn_wsgi_reader reader;
     struct gn_body body; /* valid while has_body */
     bool has_body;       /* false also stands for an empty body */
-    bool busy;
-    bool finish_wanted; /* finish came while busy */
-    enum input_state state;
-    uint64_t at; /* next byte to read; seek may put it beyond the end */
+    uint64_t at;         /* next byte to read; seek may put it beyond the end */
     char *window;
     uint64_t window_at;
     size_t window_len;
@@ -64,23 +56,12 @@ static void drop_body(struct input *in)
         in->has_body = false;
     }
     in->window_len = 0;
-    in->finish_wanted = false;
+    in->reader.finish_wanted = false;
 }
 
-/** 0, or -1 with the exception that says why this input cannot be used. */
 static int check_open(const struct input *in)
 {
-    if (GN_LIKELY(in->state == INPUT_OPEN && !in->busy)) {
-        return 0;
-    }
-    if (in->state == INPUT_FINISHED) {
-        PyErr_SetString(PyExc_ValueError, "wsgi.input was used after its request had ended");
-    } else if (in->state == INPUT_CLOSED) {
-        PyErr_SetString(PyExc_ValueError, "I/O operation on closed wsgi.input");
-    } else {
-        PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by another thread");
-    }
-    return -1;
+    return gn_wsgi_reader_check(&in->reader);
 }
 
 /** Fills `into` from the spool file, without the GIL; 0, or -1 with OSError. */
@@ -89,7 +70,7 @@ static int read_file(struct input *in, uint64_t offset, char *into, size_t size)
     enum gn_err rc = GN_OK;
     size_t n = 0;
 
-    in->busy = true;
+    in->reader.busy = true;
     Py_BEGIN_ALLOW_THREADS;
     while (rc == GN_OK && size > 0) {
         rc = gn_body_read(&in->body, offset, into, size, &n);
@@ -101,8 +82,8 @@ static int read_file(struct input *in, uint64_t offset, char *into, size_t size)
         size -= GN_MIN(n, size);
     }
     Py_END_ALLOW_THREADS;
-    in->busy = false;
-    if (in->finish_wanted) {
+    in->reader.busy = false;
+    if (in->reader.finish_wanted) {
         drop_body(in);
     }
     if (rc != GN_OK) {
@@ -147,35 +128,12 @@ static PyObject *take_bytes(struct input *in, uint64_t size)
     return bytes;
 }
 
-int gn_wsgi_input_size_arg(
-        PyObject *const *args, Py_ssize_t n_args, const char *name, uint64_t *size_out)
-{
-    Py_ssize_t size;
-
-    if (n_args > 1) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most 1 argument (%zd given)", name, n_args);
-        return -1;
-    }
-    *size_out = UINT64_MAX;
-    if (n_args == 0 || args[0] == Py_None) {
-        return 0;
-    }
-    size = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
-    if (size == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (size >= 0) {
-        *size_out = (uint64_t)size;
-    }
-    return 0;
-}
-
 static PyObject *input_read(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
     struct input *in = as_input(self);
     uint64_t size;
 
-    if (gn_wsgi_input_size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
+    if (gn_wsgi_reader_size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
         return NULL;
     }
     return take_bytes(in, GN_MIN(size, bytes_left(in)));
@@ -248,8 +206,9 @@ static int measure_line(struct input *in, uint64_t max, uint64_t *len_out)
     return 0;
 }
 
-static PyObject *take_line(struct input *in, uint64_t max)
+static PyObject *take_line(struct gn_wsgi_reader *reader, uint64_t max)
 {
+    struct input *in = GN_CONTAINER_OF(reader, struct input, reader);
     struct gn_slice part;
     uint64_t len;
     PyObject *line;
@@ -271,59 +230,6 @@ static PyObject *take_line(struct input *in, uint64_t max)
         in->at += len;
     }
     return line;
-}
-
-static PyObject *input_readline(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
-{
-    struct input *in = as_input(self);
-    uint64_t size;
-
-    if (gn_wsgi_input_size_arg(args, n_args, "readline", &size) != 0 || check_open(in) != 0) {
-        return NULL;
-    }
-    return take_line(in, size);
-}
-
-static PyObject *input_readlines(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
-{
-    struct input *in = as_input(self);
-    uint64_t hint;
-    uint64_t total = 0;
-    PyObject *lines;
-
-    if (gn_wsgi_input_size_arg(args, n_args, "readlines", &hint) != 0 || check_open(in) != 0) {
-        return NULL;
-    }
-    if (hint == 0) {
-        hint = UINT64_MAX; /* io.IOBase: no hint */
-    }
-    lines = PyList_New(0);
-    while (lines != NULL && total < hint && bytes_left(in) > 0) {
-        PyObject *line = take_line(in, UINT64_MAX);
-
-        if (line == NULL || PyList_Append(lines, line) != 0) {
-            Py_CLEAR(lines);
-        } else {
-            total += (uint64_t)PyBytes_GET_SIZE(line);
-        }
-        Py_XDECREF(line);
-    }
-    return lines;
-}
-
-static PyObject *input_iter(PyObject *self)
-{
-    return check_open(as_input(self)) == 0 ? Py_NewRef(self) : NULL;
-}
-
-static PyObject *input_next(PyObject *self)
-{
-    struct input *in = as_input(self);
-
-    if (check_open(in) != 0 || bytes_left(in) == 0) {
-        return NULL; /* no exception set: StopIteration */
-    }
-    return take_line(in, UINT64_MAX);
 }
 
 static PyObject *input_readinto(PyObject *self, PyObject *target)
@@ -398,42 +304,6 @@ static PyObject *input_tell(PyObject *self, PyObject *unused)
     return check_open(in) == 0 ? PyLong_FromUnsignedLongLong(in->at) : NULL;
 }
 
-static PyObject *input_true(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return check_open(as_input(self)) == 0 ? Py_NewRef(Py_True) : NULL;
-}
-
-static PyObject *input_false(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return check_open(as_input(self)) == 0 ? Py_NewRef(Py_False) : NULL;
-}
-
-static PyObject *input_flush(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return check_open(as_input(self)) == 0 ? Py_NewRef(Py_None) : NULL;
-}
-
-/** close() is allowed so that io wrappers can be; the body goes when the request does. */
-static PyObject *input_close(PyObject *self, PyObject *unused)
-{
-    struct input *in = as_input(self);
-
-    (void)unused;
-    if (in->state == INPUT_OPEN) {
-        in->state = INPUT_CLOSED;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *input_get_closed(PyObject *self, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(as_input(self)->state != INPUT_OPEN);
-}
-
 static void input_dealloc(PyObject *self)
 {
     struct input *in = as_input(self);
@@ -448,34 +318,19 @@ static void input_dealloc(PyObject *self)
 static PyMethodDef input_methods[] = {
         {"read", GN_WSGI_FASTCALL(input_read), METH_FASTCALL, NULL},
         {"read1", GN_WSGI_FASTCALL(input_read), METH_FASTCALL, NULL},
-        {"readline", GN_WSGI_FASTCALL(input_readline), METH_FASTCALL, NULL},
-        {"readlines", GN_WSGI_FASTCALL(input_readlines), METH_FASTCALL, NULL},
         {"readinto", input_readinto, METH_O, NULL},
         {"readinto1", input_readinto, METH_O, NULL},
         {"seek", input_seek, METH_VARARGS, NULL},
         {"tell", input_tell, METH_NOARGS, NULL},
-        {"readable", input_true, METH_NOARGS, NULL},
-        {"seekable", input_true, METH_NOARGS, NULL},
-        {"writable", input_false, METH_NOARGS, NULL},
-        {"isatty", input_false, METH_NOARGS, NULL},
-        {"flush", input_flush, METH_NOARGS, NULL},
-        {"close", input_close, METH_NOARGS, NULL},
+        {"seekable", gn_wsgi_reader_true, METH_NOARGS, NULL},
         {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef input_getset[] = {
-        {"closed", input_get_closed, NULL, NULL, NULL},
-        {NULL, NULL, NULL, NULL, NULL},
 };
 
 PyTypeObject *gn_wsgi_input_type_create(void)
 {
     static PyType_Slot slots[] = {
             GN_WSGI_SLOT(Py_tp_dealloc, input_dealloc),
-            GN_WSGI_SLOT(Py_tp_iter, input_iter),
-            GN_WSGI_SLOT(Py_tp_iternext, input_next),
             {Py_tp_methods, input_methods},
-            {Py_tp_getset, input_getset},
             {0, NULL},
     };
     static PyType_Spec spec = {
@@ -485,22 +340,25 @@ PyTypeObject *gn_wsgi_input_type_create(void)
             .slots = slots,
     };
 
-    return (PyTypeObject *)(void *)PyType_FromSpec(&spec);
+    return gn_wsgi_reader_derive(&spec);
 }
 
 PyObject *gn_wsgi_input_new(PyTypeObject *type)
 {
     PyObject *object = PyType_GenericAlloc(type, 0);
 
-    return object; /* zeroed: finished, without a body */
+    if (object != NULL) {
+        gn_wsgi_reader_of(object)->take_line = take_line;
+    }
+    return object; /* otherwise zeroed: finished, without a body */
 }
 
 void gn_wsgi_input_start(PyObject *input, struct gn_body *take)
 {
     struct input *in = as_input(input);
 
-    gn_assert(in->state == INPUT_FINISHED && !in->busy);
-    in->state = INPUT_OPEN;
+    gn_assert(in->reader.state == GN_WSGI_READER_FINISHED && !in->reader.busy);
+    in->reader.state = GN_WSGI_READER_OPEN;
     in->at = 0;
     if (take != NULL) {
         gn_body_move(take, &in->body);
@@ -512,9 +370,9 @@ void gn_wsgi_input_finish(PyObject *input)
 {
     struct input *in = as_input(input);
 
-    in->state = INPUT_FINISHED;
-    if (in->busy) {
-        in->finish_wanted = true;
+    in->reader.state = GN_WSGI_READER_FINISHED;
+    if (in->reader.busy) {
+        in->reader.finish_wanted = true;
     } else {
         drop_body(in);
     }

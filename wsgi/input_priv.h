@@ -30,14 +30,6 @@ GN_NEEDS_GIL PyObject *gn_wsgi_input_new(PyTypeObject *type);
 /** Starts at the beginning of `take`, which is moved; NULL stands for an empty body. */
 GN_NEEDS_GIL void gn_wsgi_input_start(PyObject *input, struct gn_body *take);
 
-/**
- * The optional size argument of read(), readline() and readlines(): absent, None
- * and negative mean "everything", UINT64_MAX. 0, or -1 with an exception. For
- * methods, which Python calls with the GIL held.
- */
-int gn_wsgi_input_size_arg(
-        PyObject *const *args, Py_ssize_t n_args, const char *name, uint64_t *size_out);
-
 /** The request is over: drops the body. */
 GN_NEEDS_GIL void gn_wsgi_input_finish(PyObject *input);
 

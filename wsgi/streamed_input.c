@@ -7,7 +7,7 @@
 #include "server/proto/http1_writer.h"
 
 #include "bridge/py/gil_priv.h"
-#include "wsgi/input_priv.h"
+#include "wsgi/reader_priv.h"
 #include "wsgi/slots_priv.h"
 #include "wsgi/streamed_input_priv.h"
 
@@ -25,22 +25,13 @@
  * false while the client may have to be cut off in the middle of its body.
  */
 
-enum state {
-    STATE_FINISHED = 0,
-    STATE_OPEN,
-    STATE_CLOSED, /* the application called close() */
-};
-
 struct streamed {
-    PyObject ob_base;
+    struct gn_wsgi_reader reader;
     struct gn_wsgi_upload upload;
     struct gn_bufq queue;
     uint64_t at;          /* bytes the application has read */
     unsigned long worker; /* the thread that makes the call */
-    enum state state;
-    bool busy;
-    bool finish_wanted; /* finish came while busy */
-    bool may_keep;      /* the connection may go on, as far as the request is concerned */
+    bool may_keep;        /* the connection may go on, as far as the request is concerned */
     bool has_asked;
     bool has_ended; /* everything was read */
 };
@@ -54,23 +45,12 @@ static void let_go(struct streamed *in)
 {
     gn_intake_close(&in->upload.intake);
     gn_bufq_clear(&in->queue);
-    in->finish_wanted = false;
+    in->reader.finish_wanted = false;
 }
 
-/** 0, or -1 with the exception that says why this input cannot be used. */
 static int check_open(const struct streamed *in)
 {
-    if (GN_LIKELY(in->state == STATE_OPEN && !in->busy)) {
-        return 0;
-    }
-    if (in->state == STATE_FINISHED) {
-        PyErr_SetString(PyExc_ValueError, "wsgi.input was used after its request had ended");
-    } else if (in->state == STATE_CLOSED) {
-        PyErr_SetString(PyExc_ValueError, "I/O operation on closed wsgi.input");
-    } else {
-        PyErr_SetString(PyExc_RuntimeError, "wsgi.input is being read by another thread");
-    }
-    return -1;
+    return gn_wsgi_reader_check(&in->reader);
 }
 
 /* ---- from the loop --------------------------------------------------------- */
@@ -138,7 +118,7 @@ static enum gn_err wait_for_content(struct streamed *in)
     struct waiting w = {.intake = in->upload.intake, .into = &in->queue};
 
     gn_assert_gil();
-    in->busy = true;
+    in->reader.busy = true;
     if (PyThread_get_thread_ident() == in->worker) {
         gn_pyexec_without_gil(in->upload.pyexec, wait_blocking, &w);
     } else {
@@ -146,8 +126,8 @@ static enum gn_err wait_for_content(struct streamed *in)
         wait_blocking(&w);
         Py_END_ALLOW_THREADS;
     }
-    in->busy = false;
-    if (in->finish_wanted) {
+    in->reader.busy = false;
+    if (in->reader.finish_wanted) {
         let_go(in);
     }
     return w.result;
@@ -269,7 +249,7 @@ static PyObject *streamed_read(PyObject *self, PyObject *const *args, Py_ssize_t
     struct streamed *in = as_streamed(self);
     uint64_t size;
 
-    if (gn_wsgi_input_size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
+    if (gn_wsgi_reader_size_arg(args, n_args, "read", &size) != 0 || check_open(in) != 0) {
         return NULL;
     }
     return take_bytes(in, size, false);
@@ -282,7 +262,7 @@ static PyObject *streamed_read1(PyObject *self, PyObject *const *args, Py_ssize_
     uint64_t size;
     int more;
 
-    if (gn_wsgi_input_size_arg(args, n_args, "read1", &size) != 0 || check_open(in) != 0) {
+    if (gn_wsgi_reader_size_arg(args, n_args, "read1", &size) != 0 || check_open(in) != 0) {
         return NULL;
     }
     more = size > 0 ? await_content(in) : 0;
@@ -292,59 +272,9 @@ static PyObject *streamed_read1(PyObject *self, PyObject *const *args, Py_ssize_
     return take_bytes(in, more > 0 ? GN_MIN(size, (uint64_t)front(in).len) : 0, false);
 }
 
-static PyObject *streamed_readline(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+static PyObject *take_line(struct gn_wsgi_reader *reader, uint64_t max)
 {
-    struct streamed *in = as_streamed(self);
-    uint64_t size;
-
-    if (gn_wsgi_input_size_arg(args, n_args, "readline", &size) != 0 || check_open(in) != 0) {
-        return NULL;
-    }
-    return take_bytes(in, size, true);
-}
-
-static PyObject *streamed_readlines(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
-{
-    struct streamed *in = as_streamed(self);
-    uint64_t hint;
-    uint64_t total = 0;
-    Py_ssize_t n = 1;
-    PyObject *lines;
-
-    if (gn_wsgi_input_size_arg(args, n_args, "readlines", &hint) != 0 || check_open(in) != 0) {
-        return NULL;
-    }
-    if (hint == 0) {
-        hint = UINT64_MAX; /* io.IOBase: no hint */
-    }
-    lines = PyList_New(0);
-    while (lines != NULL && n > 0 && total < hint) {
-        PyObject *line = take_bytes(in, UINT64_MAX, true);
-
-        n = line != NULL ? PyBytes_GET_SIZE(line) : 0;
-        total += (uint64_t)n;
-        if (line == NULL || (n > 0 && PyList_Append(lines, line) != 0)) {
-            Py_CLEAR(lines);
-        }
-        Py_XDECREF(line);
-    }
-    return lines;
-}
-
-static PyObject *streamed_iter(PyObject *self)
-{
-    return check_open(as_streamed(self)) == 0 ? Py_NewRef(self) : NULL;
-}
-
-static PyObject *streamed_next(PyObject *self)
-{
-    struct streamed *in = as_streamed(self);
-    PyObject *line = check_open(in) == 0 ? take_bytes(in, UINT64_MAX, true) : NULL;
-
-    if (line != NULL && PyBytes_GET_SIZE(line) == 0) {
-        Py_CLEAR(line); /* no exception set: StopIteration */
-    }
-    return line;
+    return take_bytes(GN_CONTAINER_OF(reader, struct streamed, reader), max, true);
 }
 
 /** Fills `view`, or takes what one wait gives; -1 with an exception. */
@@ -415,42 +345,6 @@ static PyObject *streamed_tell(PyObject *self, PyObject *unused)
     return raise_unsupported(self, "tell");
 }
 
-static PyObject *streamed_true(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return check_open(as_streamed(self)) == 0 ? Py_NewRef(Py_True) : NULL;
-}
-
-static PyObject *streamed_false(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return check_open(as_streamed(self)) == 0 ? Py_NewRef(Py_False) : NULL;
-}
-
-static PyObject *streamed_flush(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return check_open(as_streamed(self)) == 0 ? Py_NewRef(Py_None) : NULL;
-}
-
-/** close() is allowed so that io wrappers can be; the body goes when the request does. */
-static PyObject *streamed_close(PyObject *self, PyObject *unused)
-{
-    struct streamed *in = as_streamed(self);
-
-    (void)unused;
-    if (in->state == STATE_OPEN) {
-        in->state = STATE_CLOSED;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *streamed_get_closed(PyObject *self, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(as_streamed(self)->state != STATE_OPEN);
-}
-
 /* ---- life ------------------------------------------------------------------ */
 
 static void streamed_dealloc(PyObject *self)
@@ -465,34 +359,19 @@ static void streamed_dealloc(PyObject *self)
 static PyMethodDef streamed_methods[] = {
         {"read", GN_WSGI_FASTCALL(streamed_read), METH_FASTCALL, NULL},
         {"read1", GN_WSGI_FASTCALL(streamed_read1), METH_FASTCALL, NULL},
-        {"readline", GN_WSGI_FASTCALL(streamed_readline), METH_FASTCALL, NULL},
-        {"readlines", GN_WSGI_FASTCALL(streamed_readlines), METH_FASTCALL, NULL},
         {"readinto", streamed_readinto, METH_O, NULL},
         {"readinto1", streamed_readinto1, METH_O, NULL},
         {"seek", streamed_seek, METH_VARARGS, NULL},
         {"tell", streamed_tell, METH_NOARGS, NULL},
-        {"readable", streamed_true, METH_NOARGS, NULL},
-        {"seekable", streamed_false, METH_NOARGS, NULL},
-        {"writable", streamed_false, METH_NOARGS, NULL},
-        {"isatty", streamed_false, METH_NOARGS, NULL},
-        {"flush", streamed_flush, METH_NOARGS, NULL},
-        {"close", streamed_close, METH_NOARGS, NULL},
+        {"seekable", gn_wsgi_reader_false, METH_NOARGS, NULL},
         {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef streamed_getset[] = {
-        {"closed", streamed_get_closed, NULL, NULL, NULL},
-        {NULL, NULL, NULL, NULL, NULL},
 };
 
 PyTypeObject *gn_wsgi_streamed_input_type_create(void)
 {
     static PyType_Slot slots[] = {
             GN_WSGI_SLOT(Py_tp_dealloc, streamed_dealloc),
-            GN_WSGI_SLOT(Py_tp_iter, streamed_iter),
-            GN_WSGI_SLOT(Py_tp_iternext, streamed_next),
             {Py_tp_methods, streamed_methods},
-            {Py_tp_getset, streamed_getset},
             {0, NULL},
     };
     static PyType_Spec spec = {
@@ -502,7 +381,7 @@ PyTypeObject *gn_wsgi_streamed_input_type_create(void)
             .slots = slots,
     };
 
-    return (PyTypeObject *)(void *)PyType_FromSpec(&spec);
+    return gn_wsgi_reader_derive(&spec);
 }
 
 PyObject *gn_wsgi_streamed_input_new(PyTypeObject *type, struct gn_wsgi_upload *upload)
@@ -511,11 +390,12 @@ PyObject *gn_wsgi_streamed_input_new(PyTypeObject *type, struct gn_wsgi_upload *
     struct streamed *in = as_streamed(object);
 
     if (object != NULL) {
+        in->reader.take_line = take_line;
         in->upload = *upload;
         upload->intake = NULL;
         in->worker = PyThread_get_thread_ident();
         in->may_keep = *upload->keep_alive;
-        in->state = STATE_OPEN;
+        in->reader.state = GN_WSGI_READER_OPEN;
         judge(in);
     }
     return object;
@@ -525,7 +405,7 @@ void gn_wsgi_streamed_input_ask(PyObject *input)
 {
     struct streamed *in = as_streamed(input);
 
-    if (!in->busy && !in->has_asked) {
+    if (!in->reader.busy && !in->has_asked) {
         in->has_asked = true;
         judge(in);
         gn_intake_ask_quietly(in->upload.intake);
@@ -536,10 +416,10 @@ void gn_wsgi_streamed_input_finish(PyObject *input)
 {
     struct streamed *in = as_streamed(input);
 
-    in->state = STATE_FINISHED;
+    in->reader.state = GN_WSGI_READER_FINISHED;
     in->upload.keep_alive = NULL;
-    if (in->busy) {
-        in->finish_wanted = true;
+    if (in->reader.busy) {
+        in->reader.finish_wanted = true;
         gn_intake_cancel(in->upload.intake);
     } else {
         let_go(in);
