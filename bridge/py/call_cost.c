@@ -18,8 +18,8 @@
 #define MEAN_OVER 8          /* samples, once there are so many */
 #define MOST_GROWTH 8.0      /* of one sample over the estimate */
 #define LEAST_NS 1e6         /* an estimate is taken for so much when growth is limited */
-#define GIL_SLOT_NS 1000000  /* a short switch interval, and as much for the system's scheduler */
-#define PREEMPTED_NS 3000000 /* a time slice of somebody else's */
+#define GIL_SLOT_NS 300000   /* a wait for the GIL is two of these at least: a switch interval */
+#define PREEMPTED_NS 1500000 /* a time slice of somebody else's */
 
 void gn_call_costs_init(struct gn_call_costs *costs, unsigned n_families)
 {

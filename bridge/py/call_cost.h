@@ -127,8 +127,8 @@ struct gn_call_spent {
 
 /**
  * What of a call it waited outside Python. The rest of the time may have been
- * for the GIL, a switch interval for each time the thread gave its processor up
- * but never more than others computed, or for a processor. A call that never
+ * for the GIL, half a switch interval for each time the thread gave its processor
+ * up but never more than others computed, or for a processor. A call that never
  * gave up its own waited for nothing.
  */
 int64_t gn_call_outside_ns(const struct gn_call_spent *spent);

@@ -97,7 +97,9 @@ void gn_pyexec_drop_later(struct gn_pyexec *exec, void *object)
 static void choose_locked(struct gn_pyworker *w, struct gn_pywake *wake)
 {
     w->is_awake = true;
+    w->is_coming = true;
     w->exec->shared.n_idle--;
+    w->exec->shared.n_coming++;
     w->exec->shared.n_wakeups++;
     if (wake->n < GN_PYWAKE_MAX) {
         wake->workers[wake->n++] = w;

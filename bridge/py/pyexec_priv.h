@@ -66,6 +66,7 @@ struct gn_pyworker {
     struct gn_pymeasured measured;
     struct gn_pyusage mark;           /* at the last reading, */
     int64_t mark_wall_ns;             /* and what calls took since that were not measured */
+    int64_t usual_cpu_ns;             /* what its cheap calls compute, a moving average */
     int64_t gil_wait_ns;              /* since the last look into the queue */
     bool wants_short;                 /* the switch interval, as of that look */
     _Atomic(struct gn_pycall *) call; /* the one it is in; NULL: none, or on its way back */
@@ -154,7 +155,7 @@ struct gn_pyexec {
         uint64_t n_begun;
         uint64_t n_computing_begun;
         uint64_t n_reclassed;
-        int64_t busy_ns; /* what calls that have ended computed, at most */
+        int64_t busy_ns; /* what calls that have ended computed, about */
         int64_t queue_ns;
         int64_t queue_max_ns;
         uint64_t n_gil_waits;

@@ -115,6 +115,11 @@ void gn_pymeasure_learn_locked(struct gn_pyworker *w)
 
     if (m->is_measured) {
         learn_locked(w);
+        w->exec->shared.busy_ns += m->usage.cpu_ns;
+        if (w->class == GN_CALL_CHEAP) {
+            w->usual_cpu_ns += (m->usage.cpu_ns - w->usual_cpu_ns) / 8;
+        }
+    } else {
+        w->exec->shared.busy_ns += GN_MIN(m->wall_ns, w->usual_cpu_ns);
     }
-    w->exec->shared.busy_ns += m->is_measured ? m->usage.cpu_ns : m->wall_ns;
 }

@@ -160,12 +160,12 @@ Test(call_cost, keeps_waits_for_the_gil_and_for_a_processor_apart)
     } cases[] = {
             {"computes", 5, 5, 0, 0, 0, 0},
             {"waits", 50, 1, 0, 1, 0, 49},
-            {"waited for the GIL", 4, 1, 99, 5, 0, 0},
-            {"sleeps beside one that computes", 50, 1, 99, 2, 0, 47},
+            {"waited for the GIL", 4, 1, 99, 10, 0, 0},
+            {"sleeps beside one that computes", 53, 1, 99, 10, 0, 49},
             {"waits often, others compute little", 32, 2, 1, 30, 0, 29},
             {"was pre-empted", 90, 5, 0, 0, 40, 0},
-            {"was pre-empted, and gave up once", 15, 5, 0, 1, 4, 0},
-            {"waits, and was pre-empted", 60, 5, 0, 1, 1, 52},
+            {"was pre-empted, and gave up once", 11, 5, 0, 1, 4, 0},
+            {"waits, and was pre-empted", 60, 5, 0, 1, 2, 52},
             {"clocks that disagree", 5, 6, 0, 1, 0, 0},
     };
 

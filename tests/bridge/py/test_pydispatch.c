@@ -316,7 +316,11 @@ Test(pydispatch, tells_what_it_did, .timeout = 60)
     gn_assert_loop_thread(loop);
     teach("cheap", CHEAP_KEY);
     teach("sleep", DEAR_KEY);
-    stats = gn_pyexec_stats(exec);
+    do {
+        gn_loop_run_once(loop);
+        stats = gn_pyexec_stats(exec);
+    } while (stats.idle < stats.threads);
+    cr_assert_eq(stats.gil_waits, stats.wakeups + stats.threads, "each time one came");
     cr_assert_eq(stats.begun, 12);
     cr_assert_eq(stats.completed, 12);
     cr_assert_eq(stats.kinds, 2);
