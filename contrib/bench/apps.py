@@ -53,8 +53,15 @@ def flask():
 
 
 def django():
-    """A Django hello, with the middleware a new project has less sessions and messages."""
+    """A Django hello, a page from the cache, and a report that takes its time.
+
+    With the middleware a new project has less sessions and messages.
+    """
+    import sqlite3
+    import tempfile
+
     from django.conf import settings
+    from django.core.cache import cache
     from django.core.wsgi import get_wsgi_application
     from django.http import HttpResponse
     from django.urls import path
@@ -62,11 +69,31 @@ def django():
     def hello(request):
         return HttpResponse("Hello, World!", content_type="text/plain")
 
+    def page(request):
+        return HttpResponse(cache.get_or_set("page", lambda: "x" * 1024, 3600),
+                            content_type="text/plain")
+
+    def report(request):
+        """A query that adds up a table, 5 ms of Python, and 20 ms of waiting for a service."""
+        with sqlite3.connect(database) as connection:
+            rows = connection.execute(
+                "SELECT text, SUM(number * number % 97) FROM rows GROUP BY text").fetchall()
+        connection.close()
+        burn(0.005)
+        time.sleep(0.02)
+        return HttpResponse(str(rows), content_type="text/plain")
+
     class Urls:
         """What ROOT_URLCONF may also be: an object with urlpatterns."""
 
-        urlpatterns = [path("hello", hello)]
+        urlpatterns = [path("hello", hello), path("page", page), path("report", report)]
 
+    database = f"{tempfile.mkdtemp(prefix='bench-django-')}/db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE rows (number INTEGER, text TEXT)")
+        connection.executemany("INSERT INTO rows VALUES (?, ?)",
+                               ((n, f"group {n % 50}") for n in range(10000)))
+    connection.close()
     settings.configure(SECRET_KEY="bench", ALLOWED_HOSTS=["*"], ROOT_URLCONF=Urls, MIDDLEWARE=[
         "django.middleware.security.SecurityMiddleware",
         "django.middleware.common.CommonMiddleware",
