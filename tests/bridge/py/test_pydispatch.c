@@ -196,11 +196,34 @@ Test(pydispatch, all_workers_wait_while_no_cheap_call_is_about, .timeout = 60)
     end();
 }
 
+/* True when the statistics have a line that begins so and says that. */
+GN_LOOP_THREAD static bool stats_say(const char *begin_of_line, const char *what)
+{
+    struct gn_buf text;
+    struct gn_slice rest;
+    struct gn_slice line;
+    bool is_there = false;
+
+    gn_buf_init(&text, 16384);
+    gn_pyexec_stats_text(exec, &text);
+    rest = gn_buf_slice(&text);
+    while (!is_there && rest.ptr != NULL && gn_slice_split(&rest, '\n', &line)) {
+        char copy[256];
+
+        (void)snprintf(copy, sizeof(copy), GN_SLICE_FMT, GN_SLICE_ARG(line));
+        is_there = strstr(copy, begin_of_line) == copy && strstr(copy, what) != NULL;
+    }
+    gn_buf_fini(&text);
+    return is_there;
+}
+
 Test(pydispatch, calls_that_compute_run_one_at_a_time, .timeout = 60)
 {
     begin(gn_pyexec_options_default());
     gn_assert_loop_thread(loop);
-    teach("burn", DEAR_KEY);
+    do { /* a machine that takes the processor away all the time makes it look like waiting */
+        teach("burn", DEAR_KEY);
+    } while (!stats_say("  burn ", "computes 16ms+"));
     for (unsigned i = 0; i < 12; i++) {
         submit(i, "burning", DEAR_KEY);
     }
@@ -310,7 +333,6 @@ Test(pydispatch, a_family_at_its_limit_holds_up_nobody_else, .timeout = 60)
 Test(pydispatch, tells_what_it_did, .timeout = 60)
 {
     struct gn_pyexec_stats stats;
-    struct gn_buf text;
 
     begin(gn_pyexec_options_default());
     gn_assert_loop_thread(loop);
@@ -326,12 +348,7 @@ Test(pydispatch, tells_what_it_did, .timeout = 60)
     cr_assert_eq(stats.kinds, 2);
     cr_assert_geq(stats.gil_waits, 1);
     cr_assert_geq(stats.queue_max_ns, 1);
-    gn_buf_init(&text, 16384);
-    gn_pyexec_stats_text(exec, &text);
-    (void)!gn_buf_append(&text, gn_slice_of("", 1)); /* a NUL, for strstr */
-    cr_assert_not_null(strstr(gn_buf_slice(&text).ptr, "\n  sleep "));
-    cr_assert_not_null(strstr(gn_buf_slice(&text).ptr, "waits 16ms+"));
-    cr_assert_not_null(strstr(gn_buf_slice(&text).ptr, "12 completed"));
-    gn_buf_fini(&text);
+    cr_assert(stats_say("  sleep ", "waits 16ms+"));
+    cr_assert(stats_say("calls: ", "12 completed"));
     end();
 }
