@@ -186,6 +186,11 @@ void gn_pylate_on_grace(struct gn_timeout *timeout)
     }
 }
 
+bool gn_pylate_is_stuck(const struct gn_pylate *late)
+{
+    return late->is_stuck;
+}
+
 /* ---- life ---------------------------------------------------------------------------- */
 
 /* The worker that runs the call, remembered in `late`; false when none does any more. */

@@ -32,6 +32,7 @@ struct gn_pyexec_options gn_pyexec_options_default(void)
             .queue_ms = 30000,
             .stuck_ms = 10000,
             .n_families = 1,
+            .gil_watch_ms = 10000,
     };
 }
 
@@ -203,6 +204,9 @@ static void on_turn_end(struct gn_turn_hook *hook)
     take_ended(exec); /* the loop is awake: nobody needs to wake it for these */
     if (exec->own.n_pending > 0) {
         gn_pydispatch_publish(exec);
+        if (!gn_timer_is_running(&exec->watch.gil.tick)) {
+            gn_gil_watch_begin(&exec->watch.gil);
+        }
     }
     if (atomic_load_explicit(&exec->drops, memory_order_relaxed) != NULL &&
             !gn_timer_is_running(&exec->own.drop)) {

@@ -98,6 +98,8 @@ struct gn_pyexec_options {
     unsigned queue_calls; /* waiting calls; default 1024; beyond: GN_ERR_FULL */
     int64_t queue_ms;     /* longest wait for a worker; default 30 000; 0: no limit */
     int64_t stuck_ms;     /* a late call's worker is stuck after this; default 10 000; 0: never */
+    int64_t gil_watch_ms; /* a GIL that does not move for so long is logged
+                             (bridge/py/gil_watch.h); default 10 000; 0: never */
     int stack_signal;     /* to see stacks by while the GIL is held (bridge/py/sampler.h); default
                              0: none, for it is the process's */
     /** No call can run any more (bridge/py/late.h): on the loop, once; may be NULL. */

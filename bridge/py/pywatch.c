@@ -13,6 +13,7 @@ void gn_pywatch_init(struct gn_pyexec *exec)
     if (exec->options.stack_signal != 0) {
         watch->sampler = gn_sampler_create(exec->loop, exec->options.stack_signal);
     }
+    gn_gil_watch_init(&watch->gil, exec);
     gn_list_init(&watch->lates);
     gn_timeout_list_init(&watch->grace, exec->loop, exec->options.stuck_ms, gn_pylate_on_grace);
 }
@@ -35,6 +36,7 @@ bool gn_pywatch_end(struct gn_pyexec *exec, gn_deadline deadline)
     struct gn_pywatch *watch = &exec->watch;
     bool is_over;
 
+    gn_gil_watch_fini(&watch->gil);
     gn_pylate_fini(watch);
     gn_timeout_list_fini(&watch->grace);
     gn_sampler_destroy(&watch->sampler);

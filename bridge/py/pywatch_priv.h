@@ -7,6 +7,7 @@
  * (late.c), the GIL (gil_watch.c), and what they look with.
  */
 
+#include "bridge/py/gil_watch.h"
 #include "bridge/py/look.h"
 #include "bridge/py/messenger.h"
 #include "bridge/py/sampler.h"
@@ -15,6 +16,7 @@
 
 struct gn_pyexec;
 struct gn_pycall;
+struct gn_pylate;
 
 /** Loop thread only. */
 struct gn_pywatch {
@@ -24,6 +26,7 @@ struct gn_pywatch {
     struct gn_timeout_list grace; /* of those calls, after which their workers are stuck */
     unsigned n_stuck;
     bool is_exhausted; /* the owner has been told */
+    struct gn_gil_watch gil;
 };
 
 GN_LOOP_THREAD GN_NEEDS_GIL void gn_pywatch_init(struct gn_pyexec *exec);
@@ -38,6 +41,8 @@ GN_LOOP_THREAD GN_MUST_CHECK bool gn_pywatch_end(struct gn_pyexec *exec, gn_dead
 
 /** late.c: the call has been done; forgets it. */
 GN_LOOP_THREAD void gn_pylate_ended(struct gn_pycall *call);
+/** late.c: its worker counts as stuck. */
+bool gn_pylate_is_stuck(const struct gn_pylate *late);
 /** late.c: drops all. */
 GN_LOOP_THREAD void gn_pylate_fini(struct gn_pywatch *watch);
 void gn_pylate_on_grace(struct gn_timeout *timeout);
