@@ -45,10 +45,17 @@ struct gn_py_host {
     char *executable;
     PyThreadState *main_state; /* not NULL while the main thread does not hold the GIL */
     pthread_t main_thread;
+    int exit_status; /* where the process is ended from here */
     struct gn_py_fork_hook *fork_hook;
     atomic_bool is_joining;     /* the main thread waits for other threads */
     atomic_bool is_interrupted; /* and was told to give up */
 };
+
+void gn_py_host_set_exit_status(struct gn_py_host *host, int status)
+{
+    GN_CHECK_OBJ(host, HOST_MAGIC);
+    host->exit_status = status;
+}
 
 const char *gn_py_version(void)
 {
@@ -278,9 +285,10 @@ void gn_py_host_release_gil(struct gn_py_host *host)
 
 static gn_deadline give_up(void *arg)
 {
-    (void)arg;
+    const struct gn_py_host *host = arg;
+
     gn_log_warning("Python does not let go of its global lock; ending without its exit hooks");
-    _exit(EXIT_SUCCESS);
+    _exit(host->exit_status);
 }
 
 void gn_py_host_take_gil(struct gn_py_host *host, gn_deadline deadline)
@@ -291,7 +299,7 @@ void gn_py_host_take_gil(struct gn_py_host *host, gn_deadline deadline)
     GN_CHECK_OBJ(host, HOST_MAGIC);
     gn_assert(state != NULL);
     host->main_state = NULL;
-    gn_watchdog_begin(&dog, deadline, give_up, NULL);
+    gn_watchdog_begin(&dog, deadline, give_up, host);
     PyEval_RestoreThread(state);
     gn_watchdog_end(&dog);
 }
@@ -355,7 +363,7 @@ static gn_deadline on_late(void *arg)
         return gn_deadline_after_ms(gn_clock_now(), HOOKS_MS);
     }
     gn_log_warning("Python did not end in time; ending without it");
-    _exit(EXIT_SUCCESS);
+    _exit(host->exit_status);
 }
 
 static void on_urgent(int signum)

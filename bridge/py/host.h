@@ -57,6 +57,9 @@ const char *gn_py_host_venv(const struct gn_py_host *host);
 /** sys.executable, or "" when no interpreter of our version was found. */
 const char *gn_py_host_executable(const struct gn_py_host *host);
 
+/** What the process is ended with where this file says that it ends it; 0 unless set. */
+void gn_py_host_set_exit_status(struct gn_py_host *host, int status);
+
 /**
  * Gives the GIL up: workers take over. Pairs with gn_py_host_take_gil. Signal
  * handlers in Python do not run from here on, which the log says if there are any.
@@ -64,8 +67,8 @@ const char *gn_py_host_executable(const struct gn_py_host *host);
 void gn_py_host_release_gil(struct gn_py_host *host);
 /**
  * Takes the GIL back. Waits for whoever holds it; should that be longer than
- * `deadline`, Python is stuck in C code and the process is ended with status
- * 0 after a line in the log: nothing of the interpreter can run any more.
+ * `deadline`, Python is stuck in C code and the process is ended with the exit
+ * status set, after a line in the log: nothing of the interpreter can run any more.
  */
 void gn_py_host_take_gil(struct gn_py_host *host, gn_deadline deadline);
 
@@ -81,7 +84,7 @@ void gn_py_host_on_fork(struct gn_py_host *host, void (*fn)(void *arg), void *ar
  * Joins non-daemon threads, runs atexit hooks, finalises. The GIL must be held
  * (it is taken if it is not). Threads that do not end by `deadline` are named
  * in the log and left; atexit hooks run all the same, within 2 seconds more,
- * after which a watchdog ends the process with status 0.
+ * after which a watchdog ends the process with the exit status set.
  *
  * Returns: GN_OK           the interpreter is gone
  *          GN_ERR_TIMEOUT  hooks have run and streams are flushed, but threads may still run

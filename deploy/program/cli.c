@@ -294,6 +294,20 @@ static const struct gn_option options[] = {
                 .help = "For a WSGI application to answer, then the client gets 504. 0: no limit.",
                 MS(0),
                 AT(timeout_ms)},
+        {.name = "stuck-timeout",
+                .help = "A worker that has not come back so long after its request's timeout is "
+                        "stuck. When none is left, the server ends with status 5. 0: never.",
+                MS(0),
+                AT(stuck_ms)},
+        {.name = "stay-when-stuck",
+                .help = "Do not end then: native handlers and WebSockets go on.",
+                .kind = GN_OPTION_FLAG,
+                AT(stay_when_stuck)},
+        {.name = "gil-watch",
+                .help = "When Python's global lock has not moved for so long, log what every "
+                        "thread is doing. 0: never.",
+                MS(0),
+                AT(gil_watch_ms)},
         {.name = "graceful-timeout",
                 .help = "For running requests to end after SIGTERM or SIGINT.",
                 MS(0),
@@ -434,6 +448,15 @@ static const struct gn_option options[] = {
                 .kind = GN_OPTION_TEXT,
                 AT(error_page)},
 
+        {.group = "Control",
+                .name = "control",
+                .value = "PATH",
+                .help = "Socket for \"gustnado stacks\" and \"gustnado stats\", open to this user "
+                        "alone. Else PID.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/gustnado, "
+                        "for root /run/gustnado, or /tmp/gustnado-UID. Empty: none.",
+                .kind = GN_OPTION_TEXT,
+                AT(control)},
+
         {.group = "Logs",
                 .name = "access-logfile",
                 .aliases = "access-log",
@@ -517,6 +540,8 @@ struct gn_config gn_cli_defaults(void)
             .queue_limit = python.queue_calls,
             .queue_timeout_ms = python.queue_ms,
             .timeout_ms = 30000,
+            .stuck_ms = python.stuck_ms,
+            .gil_watch_ms = python.gil_watch_ms,
             .graceful_ms = 30000,
             .forwarded_fields = GN_FORWARDED_DEFAULT,
             .proxy_allow = "127.0.0.1,::1",
@@ -537,6 +562,7 @@ void gn_cli_help(struct gn_buf *text)
 
     (void)!gn_buf_append(text,
             GN_LIT("Usage: gustnado [OPTIONS] [MODULE:CALLABLE]\n"
+                   "       gustnado stacks|stats [PID]   asks a running server; see --help there\n"
                    "\n"
                    "Serves WSGI applications, native handlers and WebSockets on one port.\n"
                    "MODULE:CALLABLE is a Python module and the WSGI callable in it, which may be "
@@ -557,5 +583,7 @@ void gn_cli_help(struct gn_buf *text)
                    "Exit status: 0 stopped as asked; 1 could not start (an address, a file, an\n"
                    "environment, a module); 2 the command line is wrong; 3 Python itself could "
                    "not\n"
-                   "be started; 4 an application could not be loaded.\n"));
+                   "be started; 4 an application could not be loaded; 5 every Python worker was "
+                   "stuck, to\n"
+                   "be started anew (Restart=on-failure in systemd).\n"));
 }

@@ -81,7 +81,10 @@ struct gn_config {
     int64_t queue_timeout_ms;
 
     /* deadlines and bounds */
-    int64_t timeout_ms; /* until a WSGI application begins to answer; 0: none */
+    int64_t timeout_ms;   /* until a WSGI application begins to answer; 0: none */
+    int64_t stuck_ms;     /* after that, until its worker is stuck; 0: never */
+    bool stay_when_stuck; /* else the program ends when no worker is left */
+    int64_t gil_watch_ms; /* until a GIL that does not move is logged; 0: never */
     int64_t graceful_ms;
     struct gn_http_limits limits;
 
@@ -91,6 +94,8 @@ struct gn_config {
     const char *error_page; /* NULL: the built-in one */
 
     bool request_ids; /* shown to applications and clients */
+
+    const char *control; /* path of the control socket; NULL: a place is chosen; "": none */
 
     /* logs */
     const char *access_log;    /* NULL: none; "-": standard output */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "deploy/program/ask.h"
 #include "deploy/program/banner.h"
 #include "deploy/program/cli.h"
 #include "deploy/program/config.h"
@@ -78,6 +79,9 @@ int main(int argc, char **argv)
     int status = GN_EXIT_OK;
 
     fill_standard_descriptors();
+    if (gn_ask_is_meant(argc, argv)) {
+        return gn_ask(argc, argv);
+    }
     limit_arenas();
     raise_thread_stacks();
     if (gn_config_read(&config, argc, argv, &err) != GN_OK) {

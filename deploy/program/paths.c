@@ -94,6 +94,7 @@ void gn_paths_anchor(struct gn_config *config)
     if (config->error_log != NULL && strcmp(config->error_log, "-") != 0) {
         anchor_path(config, anchor, &config->error_log);
     }
+    anchor_path(config, anchor, &config->control);
     if (config->access_log != NULL && strcmp(config->access_log, "-") != 0) {
         anchor_path(config, anchor, &config->access_log);
     }

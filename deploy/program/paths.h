@@ -12,9 +12,9 @@
 #include "deploy/program/config.h"
 
 /**
- * Makes the paths of certificates, keys, modules, error page, logs and Unix
- * sockets absolute: relative ones start at --chdir, or where the program was
- * started. "-" for a log, and a path that has become too long for a
+ * Makes the paths of certificates, keys, modules, error page, logs, control
+ * socket and Unix sockets absolute: relative ones start at --chdir, or where the
+ * program was started. "-" for a log, and a path that has become too long for a
  * socket, stay as they are.
  */
 void gn_paths_anchor(struct gn_config *config);

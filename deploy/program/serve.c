@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "deploy/program/banner.h"
+#include "deploy/program/control.h"
+#include "deploy/program/control_path.h"
 #include "deploy/program/error_log.h"
 #include "deploy/program/error_page.h"
 #include "deploy/program/site.h"
@@ -53,6 +55,8 @@ struct program {
     struct gn_access_log *access_log;         /* NULL: none */
     struct gn_error_template *error_template; /* NULL: the built-in page */
     struct gn_http_server *server;
+    struct gn_control *control; /* NULL: none */
+    bool is_exhausted;          /* no Python call can run any more */
     struct watch watches[N_SIGNALS];
     mode_t umask;         /* as we were started with */
     gn_deadline deadline; /* of the stop; 0 while serving */
@@ -108,6 +112,30 @@ GN_LOOP_THREAD static void reopen_logs(struct program *p)
     }
     if (has_error_log(p->config) && gn_error_log_open(p->config->error_log, &err) != GN_OK) {
         gn_log_error("%s; the old file stays in use", err.message);
+    }
+}
+
+/*
+ * A process that can serve nothing but errors is of no use to anybody, and nothing in it can mend
+ * it: Python has no way to end a thread. So it ends, not with 0, and whoever supervises it
+ * (systemd's Restart=on-failure, a container's restart policy) starts it anew, as gunicorn's
+ * arbiter does with a worker.
+ */
+static void on_exhausted(void *arg)
+{
+    struct program *p = arg;
+
+    gn_assert_loop_thread(p->loop);
+    if (p->config->stay_when_stuck) {
+        gn_log_error("no Python call can run any more; staying for the others (--stay-when-stuck)");
+        return;
+    }
+    gn_log_error("no Python call can run any more: ending with status %d, to be started anew",
+            GN_EXIT_STUCK);
+    p->is_exhausted = true;
+    if (p->deadline == 0) {
+        p->deadline = gn_loop_after_ms(p->loop, p->config->graceful_ms);
+        gn_http_server_stop(p->server, p->deadline, on_server_stopped, p);
     }
 }
 
@@ -250,11 +278,34 @@ static enum gn_err open_listeners(struct program *p, struct gn_error *err)
     return GN_OK;
 }
 
+/* Where nobody asked for one, none is no reason not to serve. */
+GN_LOOP_THREAD static enum gn_err open_control(struct program *p, struct gn_error *err)
+{
+    char path[GN_CONTROL_PATH_BYTES];
+    struct gn_error why = {0};
+
+    if (p->config->control != NULL && p->config->control[0] == '\0') {
+        return GN_OK;
+    }
+    if (p->config->control != NULL) {
+        GN_TRY(gn_control_open(p->loop, p->config->control, &p->control, err));
+    } else if (gn_control_path_make(path, &why) != GN_OK ||
+            gn_control_open(p->loop, path, &p->control, &why) != GN_OK) {
+        gn_log_info("no control socket: %s; --control PATH chooses another place", why.message);
+        return GN_OK;
+    }
+    gn_own_addresses_add(&p->site.own, gn_control_addr(p->control));
+    return GN_OK;
+}
+
 GN_LOOP_THREAD static void begin_to_serve(struct program *p)
 {
     for (unsigned i = 0; i < N_SIGNALS; i++) {
         p->watches[i].program = p;
         gn_signal_start(&p->watches[i].signal, p->loop, signals[i], on_signal);
+    }
+    if (p->control != NULL) {
+        gn_control_start(p->control, p->site.pyexec);
     }
     gn_banner_start(p->config, &p->site);
     for (unsigned i = 0; i < p->config->binds.n; i++) {
@@ -288,6 +339,7 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
     if (p->config->check_only) {
         gn_log_info("the configuration is good");
     } else {
+        GN_TRY(open_control(p, err));
         begin_to_serve(p);
     }
     return GN_OK;
@@ -295,7 +347,11 @@ GN_LOOP_THREAD static enum gn_err open_server(struct program *p, struct gn_error
 
 GN_LOOP_THREAD static enum gn_exit start(struct program *p, struct gn_error *err)
 {
-    enum gn_exit status = gn_site_start(&p->site, p->config, p->loop, err);
+    enum gn_exit status;
+
+    p->site.exhausted = on_exhausted;
+    p->site.exhausted_arg = p;
+    status = gn_site_start(&p->site, p->config, p->loop, err);
 
     if (status != GN_EXIT_OK) {
         return status;
@@ -311,6 +367,7 @@ GN_LOOP_THREAD static bool close_all(struct program *p)
     bool is_over;
 
     let_signals_end(p);
+    gn_control_destroy(&p->control);
     is_over = gn_site_stop(&p->site, p->loop, p->deadline);
     for (unsigned i = 0; i < p->config->binds.n; i++) {
         gn_listener_destroy(&p->listeners[i]);
@@ -336,6 +393,11 @@ GN_LOOP_THREAD static void serve_on_loop(struct program *p, enum gn_exit *status
         gn_log_error("%s", err.message);
     } else if (!p->config->check_only) {
         gn_loop_run(p->loop);
+    }
+    if (p->is_exhausted) {
+        *status = GN_EXIT_STUCK;
+        p->deadline = gn_loop_now(p->loop); /* its workers are not waited for again */
+        gn_py_host_set_exit_status(p->site.host, GN_EXIT_STUCK);
     }
     is_over = close_all(p);
     if (!gn_site_end(&p->site, p->config, !is_over, p->deadline)) {

@@ -124,6 +124,10 @@ GN_LOOP_THREAD static enum gn_err start_container(struct gn_site *site,
     python.idle_ms = config->thread_idle_ms;
     python.queue_calls = config->queue_limit;
     python.queue_ms = config->queue_timeout_ms;
+    python.stuck_ms = config->stuck_ms;
+    python.gil_watch_ms = config->gil_watch_ms;
+    python.exhausted = site->exhausted;
+    python.exhausted_arg = site->exhausted_arg;
     python.stack_signal = SIGURG; /* host.c uses it too, when nobody looks any more */
     python.is_fifo = config->queue_order == GN_QUEUE_FIFO;
     python.n_families = config->n_mounts;

@@ -31,8 +31,10 @@ struct gn_site {
     void **applications;     /* a PyObject per mount, until the container has them */
     struct gn_pyexec *pyexec;
     struct gn_wsgi_container *container;
-    struct gn_own_addresses own; /* what forked children must close */
-    bool has_released;           /* workers may have the GIL */
+    struct gn_own_addresses own;  /* what forked children must close */
+    bool has_released;            /* workers may have the GIL */
+    void (*exhausted)(void *arg); /* set before gn_site_start: no Python call can run any more */
+    void *exhausted_arg;
 };
 
 /** How the process ends; also in --help. */
@@ -42,6 +44,7 @@ enum gn_exit {
     GN_EXIT_USAGE = 2,
     GN_EXIT_PYTHON = 3,
     GN_EXIT_APPLICATION = 4,
+    GN_EXIT_STUCK = 5,
 };
 
 /**

@@ -42,11 +42,11 @@ def environment(extra=None):
     return {k: v for k, v in env.items() if v is not None}
 
 
-def run_program(*options, within=30, env=None, cwd=None):
+def run_program(*options, within=30, env=None, cwd=None, user=None):
     """Runs the program to its end; for command lines that must fail."""
     return subprocess.run(
         [program(), *map(str, options)], capture_output=True, text=True, errors="replace",
-        timeout=within * SLOW, env=environment(env), cwd=cwd)
+        timeout=within * SLOW, env=environment(env), cwd=cwd, user=user)
 
 
 class Server:
