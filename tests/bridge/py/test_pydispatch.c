@@ -173,7 +173,9 @@ Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeou
     open_gate();
     await_over(9);
     cr_assert_eq(value("most"), 3);
-    cr_assert_eq(gn_pyexec_stats(exec).busy_dear, 0);
+    while (gn_pyexec_stats(exec).busy_dear > 0) { /* workers report after the loop has the call */
+        gn_loop_run_once(loop);
+    }
     end();
 }
 
