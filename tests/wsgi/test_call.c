@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,6 +130,7 @@ Test(call, answers_504_and_goes_on)
                          "    return [b'answer']\n");
     char *got;
 
+    setup.pyexec.stack_signal = SIGURG;
     setup.timeout_ms = 100;
     served_begin(&setup);
     gn_assert_loop_thread(served.loop);
@@ -137,7 +139,7 @@ Test(call, answers_504_and_goes_on)
             "HTTP/1.1 504 ");
     gn_free(got);
     served_await_log("no answer within the timeout: POST /slow from 192.0.2.7:5678, queued ");
-    cr_assert(served_log_has("line 3, in app\n"));
+    served_await_log("in app\n"); /* by Python or, on a busy machine, by the signal */
     got = talk_until(GET("/fast"), "HTTP/1.1 200 OK\r\n");
     cr_assert_not_null(strstr(got, "\r\n\r\nanswer"), "%s", got);
     gn_free(got);
