@@ -175,7 +175,7 @@ GN_LOOP_THREAD struct gn_pyexec_stats gn_pyexec_stats(const struct gn_pyexec *ex
 GN_MUST_CHECK enum gn_err gn_pyexec_stop(struct gn_pyexec *exec, gn_deadline deadline);
 /** Frees it, stopped before, and drops what was left to drop. The GIL must be held. Accepts NULL
  *  inside. */
-void gn_pyexec_destroy(struct gn_pyexec **exec);
+void gn_pyexec_destroy(struct gn_pyexec **exec_ptr);
 
 /**
  * Called on a worker that runs a call, with the GIL held: `blocking` runs
