@@ -9,7 +9,7 @@
 
 #define SOURCE                                                                                     \
     "import time\n"                                                                                \
-    "def hold(): hold_gil(1200)\n"                                                                 \
+    "def hold(): hold_gil(3000)\n"                                                                 \
     "def nap(): time.sleep(0.8)\n"                                                                 \
     "def spin():\n"                                                                                \
     "    end = time.monotonic() + 0.8\n"                                                           \
@@ -34,7 +34,7 @@ Test(gil_watch, says_when_the_gil_does_not_move_and_when_it_does_again)
     run(300, "hold");
     cr_assert(exec_log_has("the GIL has not moved for "));
     cr_assert(exec_log_has("in hold\n"));
-    cr_assert(exec_log_has("the GIL moves again, after 1."));
+    cr_assert(exec_log_has("the GIL moves again, after "));
 }
 
 /* Neither who waits nor who computes in Python keeps the GIL. */
