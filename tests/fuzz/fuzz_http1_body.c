@@ -6,7 +6,7 @@
 
 /*
  * A body must yield the same content however it arrives. The first byte gives
- * the framing and how many bytes come at a time, the second the limit.
+ * the framing and how many bytes come at a time at most, the second the limit.
  */
 
 enum { MAX_CONTENT_BYTES = 1 << 16 };
@@ -38,7 +38,7 @@ static void decode_piece(struct gn_http1_body *b, struct gn_slice piece, struct 
 }
 
 static void decode(const struct gn_http1_head *head, uint64_t limit_bytes, struct gn_slice input,
-        size_t step, struct outcome *out)
+        struct gn_fuzz_cuts cuts, struct outcome *out)
 {
     struct gn_http1_body b;
 
@@ -48,8 +48,8 @@ static void decode(const struct gn_http1_head *head, uint64_t limit_bytes, struc
     if (b.error.status != 0) {
         out->result = GN_BODY_ERROR;
     }
-    for (size_t at = 0; at < input.len; at += step) {
-        size_t len = GN_MIN(step, input.len - at);
+    for (size_t at = 0, len; at < input.len; at += len) {
+        len = gn_fuzz_next_cut(&cuts, input.len - at);
         char *exact = gn_xalloc(len);
 
         memcpy(exact, input.ptr + at, len);
@@ -80,8 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     limit_bytes = data[1] == 0 ? MAX_CONTENT_BYTES : data[1] * 2u;
     input = gn_slice_of((const char *)data + 2, size - 2);
-    decode(&head, limit_bytes, input, input.len, &whole);
-    decode(&head, limit_bytes, input, (data[0] & 0x3f) + 1u, &cut);
+    decode(&head, limit_bytes, input, gn_fuzz_whole(input.len), &whole);
+    decode(&head, limit_bytes, input, gn_fuzz_random_cuts((data[0] & 0x3f) + 1u, size), &cut);
 
     gn_assert(whole.status == cut.status);
     gn_assert((whole.result == GN_BODY_DONE) == (cut.result == GN_BODY_DONE));

@@ -6,7 +6,7 @@
 
 /*
  * A form must mean the same however it arrives. The first byte says how many
- * bytes come at a time; the boundary is X.
+ * bytes come at a time at most; the boundary is X.
  */
 
 enum { MAX_LOG_BYTES = 1 << 18 };
@@ -53,7 +53,7 @@ static void note(struct outcome *out, const struct gn_multipart_event *ev)
     }
 }
 
-static void decode(struct gn_slice input, size_t step, struct outcome *out)
+static void decode(struct gn_slice input, struct gn_fuzz_cuts cuts, struct outcome *out)
 {
     struct gn_multipart_limits limits = {.parts = 4, .head_bytes = 256};
     struct gn_multipart m;
@@ -61,8 +61,8 @@ static void decode(struct gn_slice input, size_t step, struct outcome *out)
     *out = (struct outcome){.failed = false};
     gn_buf_init(&out->log, MAX_LOG_BYTES);
     gn_assert(gn_multipart_init(&m, GN_LIT("multipart/form-data; boundary=X"), &limits) == GN_OK);
-    for (size_t at = 0; at < input.len && !out->failed; at += step) {
-        size_t len = GN_MIN(step, input.len - at);
+    for (size_t at = 0, len; at < input.len && !out->failed; at += len) {
+        len = gn_fuzz_next_cut(&cuts, input.len - at);
         char *exact = gn_xalloc(len);
         struct gn_slice piece = gn_slice_of(exact, len);
         struct gn_multipart_event ev;
@@ -93,8 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     input = gn_slice_of((const char *)data + 1, size - 1);
-    decode(input, input.len, &whole);
-    decode(input, 1 + data[0] % 16, &cut);
+    decode(input, gn_fuzz_whole(input.len), &whole);
+    decode(input, gn_fuzz_random_cuts(1 + data[0] % 16, size), &cut);
     gn_assert(whole.failed == cut.failed && whole.done == cut.done);
     gn_assert(gn_slice_eq(gn_buf_slice(&whole.log), gn_buf_slice(&cut.log)));
     gn_buf_fini(&whole.log);

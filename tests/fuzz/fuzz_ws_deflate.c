@@ -12,14 +12,14 @@
 
 enum { LIMIT_BYTES = 1 << 14, MAX_BYTES = 1 << 12 };
 
-static enum gn_err inflate_cut(struct gn_slice input, size_t step, struct gn_buf *out)
+static enum gn_err inflate_cut(struct gn_slice input, struct gn_fuzz_cuts cuts, struct gn_buf *out)
 {
     struct gn_ws_inflater *i = gn_ws_inflater_create(15, false);
     enum gn_err rc = GN_OK;
 
     gn_buf_init(out, LIMIT_BYTES);
-    for (size_t at = 0; at < input.len && rc == GN_OK; at += step) {
-        size_t len = GN_MIN(step, input.len - at);
+    for (size_t at = 0, len; at < input.len && rc == GN_OK; at += len) {
+        len = gn_fuzz_next_cut(&cuts, input.len - at);
         char *exact = gn_xalloc(len);
 
         memcpy(exact, input.ptr + at, len);
@@ -61,8 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     input = gn_slice_of((const char *)data + 1, size - 1);
-    rc = inflate_cut(input, input.len, &whole);
-    gn_assert(inflate_cut(input, 1 + data[0] % 16, &cut) == rc);
+    rc = inflate_cut(input, gn_fuzz_whole(input.len), &whole);
+    gn_assert(inflate_cut(input, gn_fuzz_random_cuts(1 + data[0] % 16, size), &cut) == rc);
     gn_assert(rc != GN_OK || gn_slice_eq(gn_buf_slice(&whole), gn_buf_slice(&cut)));
     gn_buf_fini(&whole);
     gn_buf_fini(&cut);

@@ -7,7 +7,7 @@
 /*
  * Frames must mean the same however they arrive. Both runs write down what
  * happened in one text (pieces of a message joined), and the texts must agree.
- * The first byte gives the options and how many bytes come at a time.
+ * The first byte gives the options and how many bytes come at a time at most.
  */
 
 enum {
@@ -76,7 +76,8 @@ static void feed_piece(struct gn_ws_decoder *d, char *bytes, size_t len, struct 
     gn_assert(r->has_ended || at == len);
 }
 
-static void decode(struct gn_slice input, bool allow_compressed, size_t step, struct record *r)
+static void decode(
+        struct gn_slice input, bool allow_compressed, struct gn_fuzz_cuts cuts, struct record *r)
 {
     struct gn_ws_decoder d;
 
@@ -85,8 +86,8 @@ static void decode(struct gn_slice input, bool allow_compressed, size_t step, st
     gn_ws_decoder_init(&d,
             &(struct gn_ws_decoder_options){.message_limit_bytes = MESSAGE_LIMIT_BYTES,
                     .allow_compressed = allow_compressed});
-    for (size_t at = 0; at < input.len && !r->has_ended; at += step) {
-        size_t len = GN_MIN(step, input.len - at);
+    for (size_t at = 0, len; at < input.len && !r->has_ended; at += len) {
+        len = gn_fuzz_next_cut(&cuts, input.len - at);
         char *exact = gn_xalloc(len);
 
         memcpy(exact, input.ptr + at, len);
@@ -114,8 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     input = gn_slice_of((const char *)data + 1, size - 1);
-    decode(input, (data[0] & 0x80) != 0, input.len, &whole);
-    decode(input, (data[0] & 0x80) != 0, (data[0] & 0x3f) + 1u, &cut);
+    decode(input, (data[0] & 0x80) != 0, gn_fuzz_whole(input.len), &whole);
+    decode(input, (data[0] & 0x80) != 0, gn_fuzz_random_cuts((data[0] & 0x3f) + 1u, size), &cut);
     a = gn_buf_slice(&whole.log);
     b = gn_buf_slice(&cut.log);
     gn_assert(whole.has_ended == cut.has_ended);
