@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 import report
+import slow_clients
 from load import POST, Tricklers, WebSocketPings, Wrk, idle_bytes, measure
 from servers import COMMANDS, HERE, Server
 
@@ -180,16 +181,50 @@ class Bench:
         finally:
             tricklers.stop()
 
-    def idle(self):
-        """Memory for each idle connection, of a server fresh in each round"""
-        for kind, opening, answer_has in (
-                ("idle keep-alive", b"GET /native/1k HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 1024),
-                ("idle WebSocket", WEBSOCKET_HELLO, b"\r\n\r\n")):
-            self.interleave(kind, {"gustnado native": None},
-                            lambda n, _: self._idle(n, opening, answer_has))
+    def slow(self):
+        """Normal clients while slowhttptest holds 1 000 connections, in its four modes, 4 workers"""
+        servers = self.start(["gustnado native"], threads=4)
+        others = self.start(["gustnado native"], threads=4)
+        with stopping(servers), stopping(others):
+            self.interleave("normal clients, alone", servers, lambda _, s:
+                            slow_clients.NormalClients(s).run(self.seconds))
+            for mode in slow_clients.MODES:
+                self.interleave(f"normal clients, 1000 {mode}", servers,
+                                lambda n, s: self._attacked(s, others[n], mode))
 
-    def _idle(self, name, opening, answer_has):
-        count = min(4000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 400)
+    def _attacked(self, server, other, mode):
+        """The attacker takes its share of the machine too: first it attacks somebody else."""
+        attack = slow_clients.Attack(other, mode)
+        try:
+            beside = slow_clients.NormalClients(server).run(self.seconds)
+        finally:
+            attack.stop()
+        before, open_before = server.rss_bytes(), server.descriptors()
+        attack = slow_clients.Attack(server, mode)
+        try:
+            seen = slow_clients.NormalClients(server).run(self.seconds)
+            seen["p99_other"] = beside["p99"]
+            seen["open"] = server.descriptors() - open_before
+            seen["rss_grown"] = server.rss_bytes() - before
+            return seen
+        finally:
+            attack.stop()
+
+    def idle(self):
+        """Memory for each of 10 000 idle connections (5 000 over TLS), fresh servers each round"""
+        page = (b"GET /native/1k HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 1024)
+        handshake = (WEBSOCKET_HELLO, b"\r\n\r\n")
+        for kind, name, count, exchange in (
+                ("idle keep-alive", "gustnado native", 10000, page),
+                ("idle WebSocket", "gustnado native", 10000, handshake),
+                ("idle keep-alive over TLS", "gustnado tls", 5000, page),
+                ("idle WebSocket over TLS", "gustnado tls", 5000, handshake)):
+            self.interleave(kind, {name: None}, lambda n, _: self._idle(n, count, *exchange))
+
+    def _idle(self, name, count, opening, answer_has):
+        room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500
+        if room < count:
+            raise RuntimeError(f"{count} connections need as many descriptors (ulimit -n)")
         servers = self.start([name], threads=4)
         with stopping(servers):
             if name not in servers:
@@ -198,7 +233,7 @@ class Bench:
 
 
 MEASUREMENTS = ["requests", "sizes", "unpinned", "frameworks", "waiting", "mixed", "apart",
-                "trickle", "idle"]
+                "trickle", "slow", "idle"]
 
 
 class stopping:

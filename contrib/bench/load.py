@@ -5,6 +5,7 @@ import base64
 import os
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -140,11 +141,11 @@ def idle_bytes(server, count, opening, answer_has):
     """Memory of the server for each idle connection, after one exchange on each."""
     socks = []
     try:
-        for _ in range(200):  # pools and arenas reach their working size first
-            socks.append(_opened(server.port, opening, answer_has))
+        for n in range(200):  # pools and arenas reach their working size first
+            socks.append(_opened(server, n, opening, answer_has))
         before = server.rss_bytes()
-        for _ in range(count):
-            socks.append(_opened(server.port, opening, answer_has))
+        for n in range(count):
+            socks.append(_opened(server, n, opening, answer_has))
         time.sleep(0.5)
         return (server.rss_bytes() - before) / count
     finally:
@@ -152,8 +153,16 @@ def idle_bytes(server, count, opening, answer_has):
             sock.close()
 
 
-def _opened(port, opening, answer_has):
-    sock = socket.create_connection(("127.0.0.1", port), 10)
+TRUSTING = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # who answers is known
+TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
+
+
+def _opened(server, n, opening, answer_has):
+    """One connection after one exchange. Its address varies: one has only so many ports."""
+    source = f"127.0.1.{n // 1000 + 1}"
+    sock = socket.create_connection(("127.0.0.1", server.port), 10, (source, 0))
+    if server.speaks_tls:
+        sock = TRUSTING.wrap_socket(sock)
     sock.sendall(opening)
     seen = b""
     while answer_has not in seen:

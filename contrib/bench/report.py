@@ -3,8 +3,10 @@
 
 COLUMNS = [("rate", "requests/s", "{:,.0f}"), ("cpu_us", "CPU µs", "{:.1f}"),
            ("p50", "p50 ms", "{:.2f}"), ("p99", "p99 ms", "{:.2f}"),
+           ("p99_other", "other's p99", "{:.2f}"),
            ("slow_rate", "slow/s", "{:,.0f}"), ("slow_p99", "slow p99 ms", "{:.0f}"),
-           ("rss", "MiB", "{:.0f}"), ("bytes", "bytes each", "{:,.0f}"),
+           ("rss", "MiB", "{:.0f}"),
+           ("rss_grown", "MiB more", "{:.1f}"), ("open", "open", "{:.0f}"), ("bytes", "bytes each", "{:,.0f}"),
            ("errors", "errors", "{:.0f}")]
 
 
@@ -21,7 +23,7 @@ def print_table(title, table):
             if value is None:
                 cells.append("–")
             else:
-                cells.append(form.format(value / 1048576 if key == "rss" else value))
+                cells.append(form.format(value / 1048576 if key.startswith("rss") else value))
         print("    " + f"{name:18}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
 
 
@@ -82,6 +84,10 @@ def budgets(results):
         ("idle keep-alive connection: bytes", n("idle keep-alive", "gustnado native", "bytes"),
          "<=", 1024),
         ("idle WebSocket: bytes", n("idle WebSocket", "gustnado native", "bytes"), "<=", 1024),
+        ("idle keep-alive connection over TLS: bytes",
+         n("idle keep-alive over TLS", "gustnado tls", "bytes"), "<=", 17408),
+        ("idle WebSocket over TLS: bytes", n("idle WebSocket over TLS", "gustnado tls", "bytes"),
+         "<=", 17408),
     ]
     out = []
     for what, value, sense, bound in rows:

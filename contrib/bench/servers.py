@@ -53,6 +53,15 @@ def native(module, port, threads, folder):
                     "--module", BUILD / "contrib/bench/gn_bench_module.so")
 
 
+def over_tls(module, port, threads, folder):
+    """With a certificate made on the spot."""
+    cert, key = Path(folder, "cert.pem"), Path(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return [*native(module, port, threads, folder), "--certfile", cert, "--keyfile", key]
+
+
 def gunicorn(module, port, threads, folder):
     return [BIN / "gunicorn", "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", threads,
             "--chdir", HERE, "--log-level", "warning", "--keep-alive", "75",
@@ -101,7 +110,8 @@ def floor(size):
 
 COMMANDS = {
     "floor": floor(1024), "floor 10k": floor(10240), "floor 100k": floor(102400),
-    "nginx": nginx, "gustnado native": native, "gustnado": gustnado, "gunicorn": gunicorn,
+    "nginx": nginx, "gustnado native": native, "gustnado": gustnado,
+    "gustnado tls": over_tls, "gunicorn": gunicorn,
     "uwsgi": uwsgi, "waitress": waitress, "granian": granian,
     "bjoern": launched("bjoern"), "fastwsgi": launched("fastwsgi"),
     "tornado": launched("tornado"),
@@ -119,6 +129,7 @@ class Server:
 
     def __init__(self, name, module="app_plain", threads=8, cores=None):
         self.name, self.port = name, free_port()
+        self.speaks_tls = name.endswith(" tls")
         self.folder = tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)
         command = [str(part) for part in
                    COMMANDS[name](module, self.port, threads, self.folder.name)]
@@ -182,6 +193,10 @@ class Server:
             except OSError:
                 pass
         return total * PAGE_BYTES
+
+    def descriptors(self):
+        """How many are open; each connection has one."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.family())
 
     def stop(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
