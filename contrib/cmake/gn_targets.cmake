@@ -36,10 +36,12 @@ function(gn_module name)
 endfunction()
 
 # gn_test(<file without .c> LINKS <layers…>): one test program per source file,
-# linked to the library it tests and nothing above it.
+# linked to the library it tests and nothing above it. UNMARKED: it plays several
+# threads' parts in one, which the analysis of the marks would not let it.
 function(gn_test name)
-    cmake_parse_arguments(ARG "" "" "LINKS;SOURCES" ${ARGN})
+    cmake_parse_arguments(ARG "UNMARKED" "" "LINKS;SOURCES" ${ARGN})
     add_executable(${name} ${name}.c ${ARG_SOURCES})
+    set_target_properties(${name} PROPERTIES GN_UNMARKED_THREADS ${ARG_UNMARKED})
     target_link_libraries(${name} PRIVATE ${ARG_LINKS} gn_test_support gn_flags)
     add_test(NAME unit.${name} COMMAND ${name})
     set_tests_properties(unit.${name} PROPERTIES

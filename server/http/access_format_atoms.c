@@ -287,6 +287,7 @@ static enum gn_err put_request_id(
         const struct gn_access_context *c, const struct gn_access_step *step)
 {
     (void)step;
+    gn_assert_loop_thread(gn_exchange_loop(c->ex));
     return put(c, gn_exchange_request_id(c->ex));
 }
 

@@ -92,7 +92,7 @@ static enum gn_err put_moment(struct gn_buf *out, const struct gn_access_facts *
     return gn_buf_append(out, gn_slice_of(ms, sizeof(ms)));
 }
 
-static enum gn_err put_request(struct gn_buf *out, const struct gn_exchange *ex)
+GN_LOOP_THREAD static enum gn_err put_request(struct gn_buf *out, const struct gn_exchange *ex)
 {
     const struct gn_http1_head *head = ex->head;
     char client[GN_ADDR_TEXT_BYTES];
@@ -130,6 +130,7 @@ static enum gn_err put_numbers(
 enum gn_err gn_access_json_write(
         const struct gn_exchange *ex, const struct gn_access_facts *facts, struct gn_buf *out)
 {
+    gn_assert_loop_thread(gn_exchange_loop(ex));
     GN_TRY(put_moment(out, facts));
     GN_TRY(put_request(out, ex));
     GN_TRY(put_numbers(out, ex, facts));

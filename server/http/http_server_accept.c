@@ -89,7 +89,8 @@ void gn_http_server_check_full(struct gn_http_server *server)
 /* ---- the cap of a client ------------------------------------------------------ */
 
 /** Proxies of ours carry everybody's requests, and speak for themselves in health checks. */
-static bool is_exempt(const struct gn_http_server *server, const struct gn_origin *origin)
+GN_LOOP_THREAD static bool is_exempt(
+        const struct gn_http_server *server, const struct gn_origin *origin)
 {
     return server->limits.connections_per_client == 0 ||
             gn_trust_has_peer(server->proxies.forwarded, &origin->peer) ||

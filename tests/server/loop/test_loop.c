@@ -438,6 +438,7 @@ static void stop_at_post(struct gn_post *post)
 {
     struct reposting *r = GN_CONTAINER_OF(post, struct reposting, post);
 
+    gn_assert_loop_thread(r->loop);
     r->left++;
     gn_loop_stop(r->loop);
 }
