@@ -63,7 +63,7 @@ def is_right(response, status, wants_json, closes, detail=None):
 def server(serve):
     return serve("--mount", "/slow=slow:application", "--mount",
                  "/conformance=conformance:application", "--timeout", "1",
-                 "--header-timeout", "1", threads=2)
+                 "--header-timeout", "1", threads=8)  # late views keep some
 
 
 @pytest.mark.parametrize("name", REQUESTS)
