@@ -64,6 +64,18 @@ def cpu_share(pid, for_s=1.0):
     return (cpu_s(pid) - before) / (time.monotonic() - began)
 
 
+def n_threads(pid):
+    """All but the one that looks after late calls: it starts when needed, and stays."""
+    n = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/comm") as comm:
+                n += comm.read().strip() != "gn-messenger"
+        except OSError:
+            pass  # it has ended meanwhile
+    return n
+
+
 class Process:
     """What a server's process holds now."""
 
@@ -73,7 +85,7 @@ class Process:
 
     def look(self):
         pid = self.server.pid
-        return (self.server.fds(), len(os.listdir(f"/proc/{pid}/task")), memory_kib(pid))
+        return (self.server.fds(), n_threads(pid), memory_kib(pid))
 
     def grown_kib(self):
         return memory_kib(self.server.pid) - self.memory_kib

@@ -34,7 +34,7 @@ def start_each(server, target, count):
 
 def test_row21_workers_that_all_wait(everything):
     """C handlers and WebSockets go on; beyond the queue 503 comes at once, and says when."""
-    options = ["--queue-limit", "8"]
+    options = ["--queue-limit", "8", "--queue", "fifo"]  # no worker kept back
     with Server(*everything, *options, threads="4:4") as server, \
             under_load(server, kinds=NATIVE) as load:
         alone = times_of(server)
