@@ -35,7 +35,8 @@ unsigned gn_access_format_n_response_headers(const struct gn_access_format *form
 void gn_access_format_scan_head(
         const struct gn_access_format *format, struct gn_slice head, struct gn_slice *notes_out);
 /** Appends the line and its newline; errors as gn_buf_reserve (the line may be there in part). */
-GN_MUST_CHECK enum gn_err gn_access_format_write(const struct gn_access_format *format,
-        const struct gn_exchange *ex, const struct gn_access_facts *facts, struct gn_buf *out);
+GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_access_format_write(
+        const struct gn_access_format *format, const struct gn_exchange *ex,
+        const struct gn_access_facts *facts, struct gn_buf *out);
 
 #endif

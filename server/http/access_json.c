@@ -130,7 +130,6 @@ static enum gn_err put_numbers(
 enum gn_err gn_access_json_write(
         const struct gn_exchange *ex, const struct gn_access_facts *facts, struct gn_buf *out)
 {
-    gn_assert_loop_thread(gn_exchange_loop(ex));
     GN_TRY(put_moment(out, facts));
     GN_TRY(put_request(out, ex));
     GN_TRY(put_numbers(out, ex, facts));
