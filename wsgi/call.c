@@ -2,7 +2,6 @@
 #include <Python.h>
 
 #include "bridge/py/call_key.h"
-#include "bridge/py/late.h"
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
@@ -20,8 +19,7 @@
  *                └► parted: the exchange has ended, the worker goes on; its
  *                   `done` finds loop.exchange NULL and only recycles
  *
- * The timeout runs until the answer begins or the call is done, also when the
- * client has left: what it guards is the worker (bridge/py/late.h).
+ * The last two are in call_part.c, with the timeout that leads to them.
  *
  * A call is in exactly one place: pooled, with the executor, or its `bytes`
  * lent to the connection's output, which gives it back when they are written.
@@ -29,26 +27,17 @@
 
 #define RETRY_AFTER "2"
 
-static struct gn_wsgi_call *call_of(struct gn_pycall *py)
-{
-    struct gn_wsgi_call *call = GN_CONTAINER_OF(py, struct gn_wsgi_call, py);
-
-    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
-    return call;
-}
-
 /* ---- the pool ------------------------------------------------------------------ */
 
 static void on_done(struct gn_pycall *py);
 static void on_refused(struct gn_pycall *py, enum gn_err why);
-static void on_describe(struct gn_pycall *py, struct gn_buf *into);
 static void on_describe_kind(struct gn_pycall *py, struct gn_buf *into);
 
 static const struct gn_pycall_ops call_ops = {
         .run = gn_wsgi_run,
         .done = on_done,
         .refused = on_refused,
-        .describe = on_describe,
+        .describe = gn_wsgi_call_describe,
         .describe_kind = on_describe_kind,
 };
 
@@ -71,7 +60,7 @@ GN_LOOP_THREAD static struct gn_wsgi_call *call_take(struct gn_wsgi_container *c
 }
 
 /** Nothing of the last request may remain but memory. */
-GN_LOOP_THREAD static void call_recycle(struct gn_wsgi_call *call)
+void gn_wsgi_call_recycle(struct gn_wsgi_call *call)
 {
     struct gn_wsgi_container *container = call->container;
 
@@ -108,8 +97,7 @@ void gn_wsgi_call_destroy(struct gn_wsgi_call **call)
 
 /* ---- the start ------------------------------------------------------------------ */
 
-GN_LOOP_THREAD static void reply_unavailable(
-        struct gn_wsgi_container *container, struct gn_exchange *ex)
+void gn_wsgi_reply_unavailable(struct gn_wsgi_container *container, struct gn_exchange *ex)
 {
     const struct gn_header retry_after = GN_HEADER(RETRY_AFTER, "Retry-After", GN_LIT(RETRY_AFTER));
 
@@ -156,8 +144,8 @@ void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_moun
     take_request(call, ex, path_info, outer_script_name);
     ex->handler_data = call;
     if (gn_pyexec_submit(container->pyexec, &call->py) != GN_OK) {
-        reply_unavailable(container, ex);
-        call_recycle(call);
+        gn_wsgi_reply_unavailable(container, ex);
+        gn_wsgi_call_recycle(call);
         return;
     }
     container->loop_side.stats.calls++;
@@ -169,7 +157,7 @@ void gn_wsgi_call_start(struct gn_wsgi_container *container, struct gn_wsgi_moun
 /** "GET /shop/orders/" and an asterisk: what statistics call this kind of request. */
 static void on_describe_kind(struct gn_pycall *py, struct gn_buf *into)
 {
-    struct gn_wsgi_call *call = call_of(py);
+    struct gn_wsgi_call *call = gn_wsgi_call_of(py);
 
     gn_assert_loop_thread(call->container->loop);
     (void)!gn_buf_append(into, call->loop.exchange->head->method_name);
@@ -180,15 +168,15 @@ static void on_describe_kind(struct gn_pycall *py, struct gn_buf *into)
 
 static void on_refused(struct gn_pycall *py, enum gn_err why)
 {
-    struct gn_wsgi_call *call = call_of(py);
+    struct gn_wsgi_call *call = gn_wsgi_call_of(py);
     struct gn_exchange *ex = call->loop.exchange;
 
     gn_assert_loop_thread(call->container->loop);
     (void)why; /* late or stopping: the client may try again either way */
     if (ex != NULL) {
-        reply_unavailable(call->container, ex);
+        gn_wsgi_reply_unavailable(call->container, ex);
     }
-    call_recycle(call);
+    gn_wsgi_call_recycle(call);
 }
 
 /* ---- output ---------------------------------------------------------------------- */
@@ -202,12 +190,6 @@ GN_LOOP_THREAD static void report_drained(struct gn_wsgi_call *call)
     if (n > 0 && call->loop.pipe != NULL) {
         gn_pipe_drained(call->loop.pipe, n);
     }
-}
-
-GN_LOOP_THREAD static void close_pipe(struct gn_wsgi_call *call)
-{
-    gn_pipe_close(&call->loop.pipe);
-    call->loop.pipe_is_closed = true;
 }
 
 /** Moves what the worker has streamed to the client, as far as the client keeps up. */
@@ -241,7 +223,7 @@ void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner)
     gn_assert_loop_thread(call->container->loop);
     call->loop.pipe = pipe;
     if (call->loop.exchange == NULL || gn_wsgi_call_is_gone(call)) {
-        close_pipe(call);
+        gn_wsgi_call_close_pipe(call);
     } else if (!call->loop.is_paused) {
         pump(call);
     }
@@ -264,7 +246,7 @@ static void on_bytes_written(void *arg)
     struct gn_wsgi_call *call = GN_CAST(struct gn_wsgi_call, GN_WSGI_CALL_MAGIC, arg);
 
     gn_assert_loop_thread(call->container->loop);
-    call_recycle(call);
+    gn_wsgi_call_recycle(call);
 }
 
 /** Everything not yet given to the exchange, in order; true when the call is lent with it. */
@@ -298,7 +280,7 @@ GN_LOOP_THREAD static void deliver_complete(struct gn_wsgi_call *call, struct gn
     }
     gn_exchange_finish_sent(ex, &writer);
     if (!lent) {
-        call_recycle(call);
+        gn_wsgi_call_recycle(call);
     }
 }
 
@@ -327,7 +309,7 @@ GN_LOOP_THREAD static void deliver_500_by_hand(struct gn_wsgi_call *call, struct
         return;
     }
     gn_exchange_abort(ex);
-    call_recycle(call);
+    gn_wsgi_call_recycle(call);
 }
 
 GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_exchange *ex)
@@ -354,22 +336,12 @@ GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_e
     } else {
         gn_exchange_reply_error(ex, 500, GN_LIT(""));
     }
-    call_recycle(call);
-}
-
-/** What the client is told when the call is not waited for. */
-GN_LOOP_THREAD static void end_parted(struct gn_wsgi_call *call, struct gn_exchange *ex)
-{
-    if (call->loop.parting_status != 0) {
-        gn_exchange_reply_error(ex, call->loop.parting_status, GN_LIT(""));
-    } else {
-        gn_exchange_abort(ex);
-    }
+    gn_wsgi_call_recycle(call);
 }
 
 static void on_done(struct gn_pycall *py)
 {
-    struct gn_wsgi_call *call = call_of(py);
+    struct gn_wsgi_call *call = gn_wsgi_call_of(py);
     struct gn_exchange *ex = call->loop.exchange;
 
     gn_assert_loop_thread(call->container->loop);
@@ -382,8 +354,8 @@ static void on_done(struct gn_pycall *py)
     call->worker.reader = NULL;
     if (ex == NULL) {
         call->container->loop_side.stats.orphans--;
-        close_pipe(call);
-        call_recycle(call);
+        gn_wsgi_call_close_pipe(call);
+        gn_wsgi_call_recycle(call);
         return;
     }
     call->loop.exchange = NULL;
@@ -398,133 +370,8 @@ static void on_done(struct gn_pycall *py)
         deliver_failed(call, ex);
         break;
     case GN_WSGI_DROPPED: /* it stopped between our word and the parting */
-        end_parted(call, ex);
-        call_recycle(call);
+        gn_wsgi_call_end_parted(call, ex);
+        gn_wsgi_call_recycle(call);
         break;
     }
-}
-
-/* ---- parting ----------------------------------------------------------------------- */
-
-#define WHAT_BYTES 512 /* of a request in the log; targets may be long */
-
-GN_LOOP_THREAD static void describe_exchange(const struct gn_exchange *ex, struct gn_buf *into)
-{
-    struct gn_slice target = ex->head->target;
-    char peer[GN_ADDR_TEXT_BYTES];
-
-    gn_addr_format(&ex->peer, peer);
-    (void)!gn_buf_printf(into, GN_SLICE_FMT " " GN_SLICE_FMT "%s from %s",
-            GN_SLICE_ARG(ex->head->method_name),
-            GN_SLICE_ARG(gn_slice_of(target.ptr, GN_MIN(target.len, (size_t)WHAT_BYTES))),
-            target.len > WHAT_BYTES ? "..." : "", peer);
-}
-
-static void on_describe(struct gn_pycall *py, struct gn_buf *into)
-{
-    struct gn_wsgi_call *call = call_of(py);
-
-    gn_assert_loop_thread(call->container->loop);
-    if (call->loop.exchange != NULL) {
-        describe_exchange(call->loop.exchange, into);
-    } else if (call->loop.what != NULL) {
-        (void)!gn_buf_append(into, gn_slice_str(call->loop.what));
-    }
-}
-
-/** Nothing of the exchange is left when its worker is asked for: keep what it was. */
-GN_LOOP_THREAD static void remember(struct gn_wsgi_call *call)
-{
-    struct gn_buf what;
-
-    gn_buf_init(&what, 4 * WHAT_BYTES);
-    describe_exchange(call->loop.exchange, &what);
-    call->loop.what = gn_xstrndup(what.ptr, what.len);
-    gn_buf_fini(&what);
-}
-
-/** Ends the exchange while the worker goes on; it no longer looks at it. */
-GN_LOOP_THREAD static void part(struct gn_wsgi_call *call)
-{
-    struct gn_exchange *ex = call->loop.exchange;
-
-    remember(call);
-    close_pipe(call);
-    call->loop.exchange = NULL;
-    call->container->loop_side.stats.orphans++;
-    ex->handler_data = NULL;
-    ex->times.started = call->py.started_at;
-    ex->times.ended = gn_clock_now();
-    end_parted(call, ex);
-}
-
-GN_LOOP_THREAD static void part_or_retry(struct gn_wsgi_call *call)
-{
-    if (atomic_load_explicit(&call->shared.reads_exchange, memory_order_acquire)) {
-        gn_timeout_arm(&call->container->loop_side.retries, &call->loop.retry);
-    } else {
-        part(call);
-    }
-}
-
-void gn_wsgi_call_on_retry(struct gn_timeout *timeout)
-{
-    struct gn_wsgi_call *call = GN_CONTAINER_OF(timeout, struct gn_wsgi_call, loop.retry);
-
-    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
-    gn_assert_loop_thread(call->container->loop);
-    part_or_retry(call);
-}
-
-/** Its worker shall end it, whether anybody waits for the answer or not. */
-GN_LOOP_THREAD static void interrupt(struct gn_wsgi_call *call)
-{
-    struct gn_buf what;
-
-    call->container->loop_side.stats.timeouts++;
-    gn_buf_init(&what, 4 * WHAT_BYTES);
-    on_describe(&call->py, &what);
-    gn_pyexec_late(call->container->pyexec, &call->py, gn_buf_slice(&what));
-    gn_buf_fini(&what);
-}
-
-void gn_wsgi_call_on_timeout(struct gn_timeout *timeout)
-{
-    struct gn_wsgi_call *call = GN_CONTAINER_OF(timeout, struct gn_wsgi_call, loop.timeout);
-    struct gn_wsgi_container *container = call->container;
-    struct gn_exchange *ex = call->loop.exchange;
-
-    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
-    gn_assert_loop_thread(container->loop);
-    atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
-    gn_wsgi_upload_end(call, GN_ERR_CLOSED);
-    if (gn_pyexec_withdraw(container->pyexec, &call->py)) {
-        reply_unavailable(container, ex);
-        call_recycle(call);
-        return;
-    }
-    interrupt(call);
-    if (ex != NULL && !gn_timeout_is_armed(&call->loop.retry)) {
-        call->loop.parting_status = 504;
-        part_or_retry(call);
-    }
-}
-
-void gn_wsgi_call_cancel(struct gn_wsgi_call *call, enum gn_err why)
-{
-    struct gn_wsgi_container *container = call->container;
-    struct gn_exchange *ex = call->loop.exchange;
-
-    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
-    atomic_store_explicit(&call->shared.is_gone, true, memory_order_relaxed);
-    gn_wsgi_upload_end(call, why);
-    container->loop_side.stats.gone++;
-    call->loop.parting_status = 0;
-    if (gn_pyexec_withdraw(container->pyexec, &call->py)) {
-        ex->handler_data = NULL;
-        gn_exchange_abort(ex);
-        call_recycle(call);
-        return;
-    }
-    part_or_retry(call);
 }

@@ -21,6 +21,7 @@
 
 #include "bridge/exec/pipe.h"
 #include "bridge/py/pyexec.h"
+#include "server/base/obj.h"
 #include "server/http/exchange.h"
 #include "server/http/request_id.h"
 #include "server/loop/timeout_list.h"
@@ -96,6 +97,14 @@ static inline bool gn_wsgi_call_is_gone(struct gn_wsgi_call *call)
     return atomic_load_explicit(&call->shared.is_gone, memory_order_relaxed);
 }
 
+static inline struct gn_wsgi_call *gn_wsgi_call_of(struct gn_pycall *py)
+{
+    struct gn_wsgi_call *call = GN_CONTAINER_OF(py, struct gn_wsgi_call, py);
+
+    GN_CHECK_OBJ(call, GN_WSGI_CALL_MAGIC);
+    return call;
+}
+
 /* ---- the loop's side: call.c -------------------------------------------------- */
 
 /** Hands a ready exchange to the executor, or answers 503. */
@@ -104,15 +113,33 @@ GN_LOOP_THREAD void gn_wsgi_call_start(struct gn_wsgi_container *container,
         struct gn_slice outer_script_name);
 /** The client can take more. */
 GN_LOOP_THREAD void gn_wsgi_call_drained(struct gn_wsgi_call *call);
+/** The pipe's callback; `owner` is the call. */
+void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner);
+/** Frees a pooled call; the GIL must be held. */
+GN_NEEDS_GIL void gn_wsgi_call_destroy(struct gn_wsgi_call **call);
+/** Back to the pool: nobody waits for it and no worker has it. */
+GN_LOOP_THREAD void gn_wsgi_call_recycle(struct gn_wsgi_call *call);
+/** 503 with Retry-After. */
+GN_LOOP_THREAD void gn_wsgi_reply_unavailable(
+        struct gn_wsgi_container *container, struct gn_exchange *ex);
+/** What the worker still streams is dropped. */
+GN_LOOP_THREAD static inline void gn_wsgi_call_close_pipe(struct gn_wsgi_call *call)
+{
+    gn_pipe_close(&call->loop.pipe);
+    call->loop.pipe_is_closed = true;
+}
+
+/* ---- when nobody waits any more: call_part.c ------------------------------------ */
+
 /** The exchange is cancelled: part from it. */
 GN_LOOP_THREAD void gn_wsgi_call_cancel(struct gn_wsgi_call *call, enum gn_err why);
 /** Callbacks of the container's two timeout lists. */
 void gn_wsgi_call_on_timeout(struct gn_timeout *timeout);
 void gn_wsgi_call_on_retry(struct gn_timeout *timeout);
-/** The pipe's callback; `owner` is the call. */
-void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner);
-/** Frees a pooled call; the GIL must be held. */
-GN_NEEDS_GIL void gn_wsgi_call_destroy(struct gn_wsgi_call **call);
+/** What the client is told when the call is not waited for: loop.parting_status. */
+GN_LOOP_THREAD void gn_wsgi_call_end_parted(struct gn_wsgi_call *call, struct gn_exchange *ex);
+/** gn_pycall_ops.describe: the request as the log names it, also when its exchange has ended. */
+void gn_wsgi_call_describe(struct gn_pycall *py, struct gn_buf *into);
 
 /* ---- a body that is read while it arrives: call_upload.c ----------------------- */
 
@@ -137,5 +164,24 @@ void gn_wsgi_run_init(struct gn_wsgi_call *call);
 GN_NEEDS_GIL void gn_wsgi_run_fini(struct gn_wsgi_call *call);
 /** gn_pycall_ops.run: calls the application and makes its response. */
 void gn_wsgi_run(struct gn_pycall *py);
+
+/* ---- what an application streams: call_sink.c ----------------------------------- */
+
+/** Sets worker.sink. */
+void gn_wsgi_call_sink_init(struct gn_wsgi_call *call);
+
+/* ---- what goes wrong: call_fault.c ----------------------------------------------- */
+
+/** The application failed while the client still listened, or did it? Clears the exception. */
+GN_NEEDS_GIL GN_COLD enum gn_wsgi_outcome gn_wsgi_call_failed(struct gn_wsgi_call *call);
+/**
+ * Our own doing, after the client was gone: the exception is, or comes of, the one that write() or
+ * wsgi.input raised, or the time was up, which has been logged with the stack.
+ */
+GN_NEEDS_GIL GN_COLD bool gn_wsgi_call_is_of_ours(struct gn_wsgi_call *call);
+/** Logs the current exception under a heading that names the request, and clears it. */
+GN_NEEDS_GIL GN_COLD void gn_wsgi_call_log_exception(struct gn_wsgi_call *call, const char *what);
+/** What the client's answer hides: a length that is wrong, a header that was left out. */
+GN_NEEDS_GIL GN_COLD void gn_wsgi_call_log_oddities(struct gn_wsgi_call *call);
 
 #endif

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
-#include "bridge/py/late.h"
-#include "bridge/py/pyerr.h"
-#include "bridge/py/pyworker.h"
-#include "server/base/alloc.h"
-#include "server/base/log.h"
-
-#include "bridge/py/compat_priv.h"
 #include "bridge/py/gil_priv.h"
 #include "wsgi/bound_priv.h"
 #include "wsgi/call_priv.h"
@@ -24,85 +17,11 @@
  *   close      always, once, when there is a close()
  *   finish     everything handed to the application is cut off
  *
- * An exception is logged where it surfaces and becomes an outcome; nothing
- * raised by an application, SystemExit and KeyboardInterrupt included, leaves
- * this file. Only one that says that the client is gone is not worth a line.
+ * What the application raises becomes an outcome in call_fault.c; what it
+ * streams goes through call_sink.c.
  */
 
 #define DATE_CHECK_NS (20 * GN_NS_PER_MS) /* how old the Date header may be beyond its second */
-
-/* ---- the sink ------------------------------------------------------------------- */
-
-struct blocking_write {
-    struct gn_pipe *pipe;
-    struct gn_bufq *take;
-    enum gn_err result;
-};
-
-static void write_blocking(void *arg)
-{
-    struct blocking_write *w = arg;
-
-    w->result = gn_pipe_write(w->pipe, w->take, NULL, GN_NEVER);
-}
-
-static enum gn_err sink_send(void *arg, struct gn_bufq *take)
-{
-    struct gn_wsgi_call *call = arg;
-    struct gn_wsgi_container *container = call->container;
-    struct blocking_write w = {.take = take, .result = GN_ERR_GONE};
-
-    gn_assert_gil();
-    if (!gn_wsgi_call_is_gone(call)) {
-        if (GN_UNLIKELY(call->worker.streamed_input != NULL) &&
-                call->worker.response.stage < GN_WSGI_SENT) {
-            gn_wsgi_streamed_input_ask(call->worker.streamed_input);
-        }
-        if (call->worker.pipe == NULL) {
-            call->worker.pipe = gn_pipe_create(
-                    container->loop, container->pipe_bytes, gn_wsgi_call_on_readable, call);
-            call->worker.reader = call->worker.pipe;
-            gn_pipe_be_quiet(call->worker.pipe); /* the end of the call tells the loop */
-        }
-        w.pipe = call->worker.pipe;
-        w.result = gn_pipe_write(w.pipe, take, NULL, 0); /* no wait: mostly there is room */
-        if (w.result == GN_ERR_TIMEOUT) {
-            gn_pyexec_without_gil(container->pyexec, write_blocking, &w);
-        }
-    }
-    if (w.result != GN_OK) {
-        gn_bufq_clear(take);
-        return w.result;
-    }
-    gn_pyexec_nudge_loop(container->pyexec, &call->py);
-    /* A stream may go on for long, and faster than the executor looks: what the loop has
-     * written by now must not stay until its end. */
-    gn_pyworker_drop_waiting(container->pyexec);
-    return GN_OK;
-}
-
-/** A reference to be dropped when the loop has written the bytes. */
-struct lent_object {
-    struct gn_pyexec *pyexec;
-    PyObject *object;
-};
-
-static void *sink_lend(void *arg, PyObject *bytes)
-{
-    struct gn_wsgi_call *call = arg;
-    struct lent_object *lent = gn_xalloc(sizeof(*lent));
-
-    *lent = (struct lent_object){.pyexec = call->container->pyexec, .object = Py_NewRef(bytes)};
-    return lent;
-}
-
-static void sink_release(void *arg)
-{
-    struct lent_object *lent = arg;
-
-    gn_pyexec_drop_later(lent->pyexec, lent->object);
-    gn_free(lent);
-}
 
 /* ---- objects of the call ----------------------------------------------------------- */
 
@@ -121,8 +40,7 @@ static PyObject *client_disconnected(
 
 void gn_wsgi_run_init(struct gn_wsgi_call *call)
 {
-    call->worker.sink = (struct gn_wsgi_sink){
-            .send = sink_send, .lend = sink_lend, .release = sink_release, .arg = call};
+    gn_wsgi_call_sink_init(call);
     gn_wsgi_response_init(&call->worker.response, &call->worker.sink);
     call->worker.response.headers.known = &call->container->python.known;
     call->worker.start.response = &call->worker.response;
@@ -251,102 +169,6 @@ GN_NEEDS_GIL static void finish(struct gn_wsgi_call *call)
     Py_CLEAR(call->worker.asked.peer);
 }
 
-/* ---- what goes wrong ------------------------------------------------------------- */
-
-static const char *text_of(PyObject *text)
-{
-    const char *utf8 = text != NULL ? PyUnicode_AsUTF8(text) : NULL;
-
-    if (utf8 == NULL) {
-        PyErr_Clear();
-        return "?";
-    }
-    return utf8;
-}
-
-/** Logs the current exception under a heading that names the request, and clears it. */
-GN_NEEDS_GIL GN_COLD static void log_exception(struct gn_wsgi_call *call, const char *what)
-{
-    const struct gn_wsgi_asked *asked = &call->worker.asked;
-    const struct gn_slice id = call->worker.response.request_id;
-    PyObject *exception = gn_py_take_raised();
-    struct gn_buf heading;
-
-    gn_buf_init(&heading, 16384);
-    (void)!gn_buf_printf(&heading, "%s: %s %s from %s", what, text_of(asked->method),
-            text_of(asked->uri), text_of(asked->peer));
-    if (id.len > 0) {
-        (void)!gn_buf_printf(&heading, ", request " GN_SLICE_FMT, GN_SLICE_ARG(id));
-    }
-    if (exception != NULL) {
-        gn_py_raise_again(exception);
-    }
-    gn_pyerr_log(GN_LOG_ERROR, gn_buf_slice(&heading));
-    gn_buf_fini(&heading);
-}
-
-/**
- * Our own doing, after the client was gone: the exception is, or comes of, the one that write() or
- * wsgi.input raised, or the time was up, which has been logged with the stack.
- */
-GN_NEEDS_GIL static bool is_of_ours(struct gn_wsgi_call *call)
-{
-    PyObject *says_gone =
-            call->worker.streamed_input != NULL ? PyExc_OSError : PyExc_BrokenPipeError;
-
-    return gn_wsgi_call_is_gone(call) &&
-            (PyErr_ExceptionMatches(says_gone) ||
-                    (PyErr_ExceptionMatches(PyExc_TimeoutError) &&
-                            gn_pyexec_was_interrupted(call->container->pyexec, &call->py)));
-}
-
-/** The application failed while the client still listened, or did it? */
-GN_NEEDS_GIL static enum gn_wsgi_outcome failed(struct gn_wsgi_call *call)
-{
-    if (is_of_ours(call)) {
-        PyErr_Clear();
-        return GN_WSGI_DROPPED;
-    }
-    log_exception(call, "exception in the WSGI application");
-    return GN_WSGI_FAILED;
-}
-
-GN_NEEDS_GIL GN_COLD static void log_lengths(struct gn_wsgi_call *call)
-{
-    const struct gn_wsgi_response *r = &call->worker.response;
-    const struct gn_wsgi_asked *asked = &call->worker.asked;
-
-    gn_log_warning("the application's body is %s than its Content-Length of %llu: %s %s",
-            r->is_long ? "longer" : "shorter", (unsigned long long)r->writer.declared,
-            text_of(asked->method), text_of(asked->uri));
-}
-
-/** Once per header: an application that sends it does so with every response. */
-GN_NEEDS_GIL GN_COLD static void log_dropped(struct gn_wsgi_container *container, unsigned id)
-{
-    uint64_t bit = UINT64_C(1) << (id & 63);
-    uint64_t *word = &container->python.warned_ids[id >> 6];
-
-    if ((*word & bit) == 0) {
-        *word |= bit;
-        gn_log_warning("the application set the hop-by-hop header '" GN_SLICE_FMT
-                       "', which is the server's business; it is left out",
-                GN_SLICE_ARG(gn_header_name((enum gn_header_id)id)));
-    }
-}
-
-GN_NEEDS_GIL static void log_oddities(struct gn_wsgi_call *call)
-{
-    const struct gn_wsgi_response *r = &call->worker.response;
-
-    if (GN_UNLIKELY(r->is_short || r->is_long)) {
-        log_lengths(call);
-    }
-    if (GN_UNLIKELY(r->dropped_id != 0) && r->dropped_id != GN_HDR_CONNECTION) {
-        log_dropped(call->container, r->dropped_id);
-    }
-}
-
 /* ---- the response ------------------------------------------------------------------ */
 
 /** The whole length when one piece is all there is (PEP 3333, "Handling the Content-Length"). */
@@ -462,15 +284,23 @@ GN_NEEDS_GIL static enum gn_err send_result(struct gn_wsgi_call *call, PyObject 
     return iterate(call, result);
 }
 
+/** Worth a word in the log, though the client has its answer. */
+static bool is_odd(const struct gn_wsgi_response *r)
+{
+    return r->is_short || r->is_long || r->dropped_id != 0;
+}
+
 GN_NEEDS_GIL static enum gn_wsgi_outcome respond(struct gn_wsgi_call *call, PyObject *result)
 {
     enum gn_err rc = send_result(call, result);
 
     if (GN_LIKELY(rc == GN_OK)) {
-        log_oddities(call);
+        if (GN_UNLIKELY(is_odd(&call->worker.response))) {
+            gn_wsgi_call_log_oddities(call);
+        }
         return GN_WSGI_COMPLETE;
     }
-    return rc == GN_ERR_GONE ? GN_WSGI_DROPPED : failed(call);
+    return rc == GN_ERR_GONE ? GN_WSGI_DROPPED : gn_wsgi_call_failed(call);
 }
 
 /** close() may take its time, so whatever is complete goes out before. */
@@ -491,10 +321,10 @@ GN_NEEDS_GIL static void close_result(struct gn_wsgi_call *call, PyObject *resul
         (void)!gn_wsgi_response_flush(&call->worker.response);
     }
     value = close != NULL ? PyObject_CallNoArgs(close) : NULL;
-    if (value == NULL && is_of_ours(call)) {
+    if (value == NULL && gn_wsgi_call_is_of_ours(call)) {
         PyErr_Clear();
     } else if (value == NULL) {
-        log_exception(call, "exception in close() of the WSGI application's iterable");
+        gn_wsgi_call_log_exception(call, "exception in close() of the WSGI application's iterable");
     }
     Py_XDECREF(value);
     Py_XDECREF(close);
@@ -507,7 +337,7 @@ GN_NEEDS_GIL static void call_application(struct gn_wsgi_call *call)
             call->mount->application, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 
     if (result == NULL) {
-        call->worker.outcome = failed(call);
+        call->worker.outcome = gn_wsgi_call_failed(call);
         return;
     }
     call->worker.outcome = respond(call, result);
@@ -528,7 +358,7 @@ void gn_wsgi_run(struct gn_pycall *py)
     if (GN_LIKELY(prepare(call) == GN_OK)) {
         call_application(call);
     } else {
-        call->worker.outcome = failed(call);
+        call->worker.outcome = gn_wsgi_call_failed(call);
     }
     finish(call);
     if (call->worker.pipe != NULL) {

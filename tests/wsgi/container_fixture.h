@@ -53,6 +53,24 @@ void served_forget_log(void);
 /** Runs the loop until the log holds it. */
 void served_await_log(const char *text);
 
+/** Code of an iterable that keeps to one thread and notes what is done with it; or raises. */
+#define TRACKED                                                                                    \
+    "class Tracked:\n"                                                                             \
+    "    def __init__(self, parts):\n"                                                             \
+    "        self.parts, self.thread = iter(parts), threading.get_ident()\n"                       \
+    "        notes.update(closed=0, taken=0)\n"                                                    \
+    "    def __iter__(self): return self\n"                                                        \
+    "    def __next__(self):\n"                                                                    \
+    "        assert threading.get_ident() == self.thread\n"                                        \
+    "        part = next(self.parts)\n"                                                            \
+    "        notes['taken'] += 1\n"                                                                \
+    "        if isinstance(part, Exception): raise part\n"                                         \
+    "        return part\n"                                                                        \
+    "    def close(self):\n"                                                                       \
+    "        assert threading.get_ident() == self.thread\n"                                        \
+    "        notes['closed'] += 1\n"                                                               \
+    "        notes['open'].set() if 'open' in notes else None\n"
+
 struct served_client {
     int fd;
     const char *request;
