@@ -277,6 +277,7 @@ static enum gn_err check_tls(const struct gn_config *config, struct gn_error *er
 static enum gn_err read_environment(struct gn_config *config, struct gn_error *err)
 {
     const char *line = getenv("GUSTNADO_CMD_ARGS");
+    const struct gn_option_table table = gn_cli_table();
     struct gn_error why = {0};
     enum gn_err rc = GN_OK;
 
@@ -284,8 +285,8 @@ static enum gn_err read_environment(struct gn_config *config, struct gn_error *e
         rc = gn_words_split(line, &config->owned_words, &config->n_owned_words, &why);
     }
     if (rc == GN_OK) {
-        rc = gn_options_parse(gn_cli_table(), config,
-                (const char *const *)(void *)config->owned_words, config->n_owned_words, 0, &why);
+        rc = gn_options_parse(&table, config, (const char *const *)(void *)config->owned_words,
+                config->n_owned_words, 0, &why);
     }
     if (rc != GN_OK) {
         return gn_error_set(err, rc, 0, "in $GUSTNADO_CMD_ARGS: %s", why.message);
@@ -296,8 +297,10 @@ static enum gn_err read_environment(struct gn_config *config, struct gn_error *e
 static enum gn_err read_all(
         struct gn_config *config, int argc, char *const *argv, struct gn_error *err)
 {
+    const struct gn_option_table table = gn_cli_table();
+
     GN_TRY(read_environment(config, err));
-    GN_TRY(gn_options_parse(gn_cli_table(), config, (const char *const *)(argv + 1),
+    GN_TRY(gn_options_parse(&table, config, (const char *const *)(argv + 1),
             argc > 1 ? (unsigned)argc - 1 : 0, 1, err));
     if (config->show_help || config->show_version) {
         return GN_OK;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "deploy/program/options.h"
+#include "deploy/program/thread_range.h"
 #include "server/base/err.h"
 #include "server/base/log.h"
 #include "server/http/http_server.h"
@@ -20,11 +21,6 @@
 #include "server/net/tls_ctx.h"
 #include "server/net/trust.h"
 #include "web/application.h"
-
-struct gn_thread_range {
-    unsigned min;
-    unsigned max;
-};
 
 /** A WSGI application and where it lives; slices into the command line. */
 struct gn_mount {

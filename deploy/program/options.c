@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "deploy/program/options.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "deploy/program/values.h"
@@ -9,8 +8,6 @@
 #include "server/base/ascii.h"
 
 #define MAX_NAME 48
-#define HELP_COLUMN 32
-#define HELP_WIDTH 96
 
 struct parser {
     const struct gn_option_table *table;
@@ -24,14 +21,16 @@ struct parser {
 
 /* ---- finding options -------------------------------------------------------- */
 
+typedef bool (*equal_fn)(struct gn_slice a, struct gn_slice b);
+
 /* True if `name` is one of the names, which are separated by spaces. */
-static bool is_among(const char *names, struct gn_slice name)
+static bool is_among(const char *names, struct gn_slice name, equal_fn is_equal)
 {
     struct gn_slice rest = gn_slice_str(names);
     struct gn_slice one;
 
     while (rest.ptr != NULL && gn_slice_split(&rest, ' ', &one)) {
-        if (gn_slice_eq(one, name)) {
+        if (is_equal(one, name)) {
             return true;
         }
     }
@@ -43,7 +42,8 @@ static const struct gn_option *find_long(const struct gn_option_table *table, st
     for (unsigned i = 0; i < table->n; i++) {
         const struct gn_option *option = &table->options[i];
 
-        if (gn_slice_eq(gn_slice_str(option->name), name) || is_among(option->aliases, name)) {
+        if (gn_slice_eq(gn_slice_str(option->name), name) ||
+                is_among(option->aliases, name, gn_slice_eq)) {
             return option;
         }
     }
@@ -108,7 +108,7 @@ static enum gn_err unknown(struct parser *p, const char *dashes, struct gn_slice
     for (unsigned i = 0; i < p->table->n_hints; i++) {
         const struct gn_option_hint *hint = &p->table->hints[i];
 
-        if (is_among(hint->names, name)) {
+        if (is_among(hint->names, name, gn_slice_eq)) {
             return gn_error_set(p->err, GN_ERR_INVALID, 0, "unknown option %s" GN_SLICE_FMT ": %s",
                     dashes, GN_SLICE_ARG(name), hint->advice);
         }
@@ -192,6 +192,45 @@ static enum gn_err store_ms(
     return GN_OK;
 }
 
+struct gn_slice gn_option_word(const struct gn_option *option, unsigned index)
+{
+    struct gn_slice spellings = gn_slice_str(option->words[index]);
+    struct gn_slice first;
+
+    (void)gn_slice_split(&spellings, ' ', &first);
+    return first;
+}
+
+/* "expected a, b or c" */
+static enum gn_err expected_word(const struct gn_option *option, struct gn_error *err)
+{
+    struct gn_buf list;
+
+    gn_buf_init(&list, 512);
+    for (unsigned i = 0; option->words[i] != NULL; i++) {
+        const char *before = i == 0 ? "" : option->words[i + 1] != NULL ? ", " : " or ";
+
+        (void)!gn_buf_printf(
+                &list, "%s" GN_SLICE_FMT, before, GN_SLICE_ARG(gn_option_word(option, i)));
+    }
+    (void)gn_error_set(
+            err, GN_ERR_INVALID, 0, "expected " GN_SLICE_FMT, GN_SLICE_ARG(gn_buf_slice(&list)));
+    gn_buf_fini(&list);
+    return GN_ERR_INVALID;
+}
+
+static enum gn_err store_word(
+        const struct gn_option *option, void *field, struct gn_slice text, struct gn_error *err)
+{
+    for (unsigned i = 0; option->words[i] != NULL; i++) {
+        if (is_among(option->words[i], text, gn_slice_eq_nocase)) {
+            *(unsigned *)field = i;
+            return GN_OK;
+        }
+    }
+    return expected_word(option, err);
+}
+
 static enum gn_err store_value(
         struct parser *p, const struct gn_option *option, const char *text, struct gn_error *why)
 {
@@ -214,6 +253,8 @@ static enum gn_err store_value(
         return store_size(option, field, gn_slice_str(text), why);
     case GN_OPTION_MS:
         return store_ms(option, field, gn_slice_str(text), why);
+    case GN_OPTION_WORD:
+        return store_word(option, field, gn_slice_str(text), why);
     case GN_OPTION_CUSTOM:
         return option->parse(field, gn_slice_str(text), why);
     }
@@ -330,104 +371,4 @@ enum gn_err gn_options_parse(const struct gn_option_table *table, void *config,
         GN_TRY(read_word(&p, word, &is_plain));
     }
     return GN_OK;
-}
-
-/* ---- help ------------------------------------------------------------------------- */
-
-static void add(struct gn_buf *text, const char *part)
-{
-    (void)!gn_buf_append(text, gn_slice_str(part));
-}
-
-static void add_spaces(struct gn_buf *text, size_t n)
-{
-    (void)!gn_buf_printf(text, "%*s", (int)n, "");
-}
-
-/* Appends words, breaking lines before HELP_WIDTH, each line starting at HELP_COLUMN. */
-static void add_wrapped(struct gn_buf *text, struct gn_slice words, size_t column)
-{
-    struct gn_slice word;
-
-    while (gn_slice_split(&words, ' ', &word)) {
-        if (column + 1 + word.len > HELP_WIDTH) {
-            add(text, "\n");
-            add_spaces(text, HELP_COLUMN);
-            column = HELP_COLUMN;
-        } else if (column > HELP_COLUMN) {
-            add(text, " ");
-            column++;
-        }
-        (void)!gn_buf_append(text, word);
-        column += word.len;
-    }
-}
-
-/* The present value as a user would write it; nothing when there is none. */
-static void show_value(const struct gn_option *option, const void *config, struct gn_buf *text)
-{
-    const void *field = (const char *)config + option->offset;
-
-    switch (option->kind) {
-    case GN_OPTION_COUNT:
-        (void)!gn_buf_printf(text, "%u", *(const unsigned *)field);
-        break;
-    case GN_OPTION_SIZE:
-        gn_value_show_size(*(const size_t *)field, text);
-        break;
-    case GN_OPTION_SIZE64:
-        gn_value_show_size(*(const uint64_t *)field, text);
-        break;
-    case GN_OPTION_MS:
-        (void)!gn_buf_printf(text, "%g", (double)*(const int64_t *)field / 1e3);
-        break;
-    case GN_OPTION_CUSTOM:
-        option->show(field, text);
-        break;
-    case GN_OPTION_FLAG:
-    case GN_OPTION_TEXT:
-    case GN_OPTION_LIST:
-        break;
-    }
-}
-
-static void add_option(const struct gn_option *option, const void *config, struct gn_buf *text)
-{
-    size_t start = text->len;
-    struct gn_buf help;
-    struct gn_buf value;
-
-    add(text, "  ");
-    if (option->letter != 0) {
-        (void)!gn_buf_printf(text, "-%c, ", option->letter);
-    }
-    (void)!gn_buf_printf(text, "--%s%s%s", option->name, option->value != NULL ? " " : "",
-            option->value != NULL ? option->value : "");
-    if (text->len - start + 2 > HELP_COLUMN) {
-        add(text, "\n");
-        start = text->len;
-    }
-    add_spaces(text, HELP_COLUMN - (text->len - start));
-
-    gn_buf_init(&help, 2048);
-    gn_buf_init(&value, 128);
-    add(&help, option->help);
-    show_value(option, config, &value);
-    if (value.len > 0) {
-        (void)!gn_buf_printf(&help, " [" GN_SLICE_FMT "]", GN_SLICE_ARG(gn_buf_slice(&value)));
-    }
-    add_wrapped(text, gn_buf_slice(&help), HELP_COLUMN);
-    add(text, "\n");
-    gn_buf_fini(&help);
-    gn_buf_fini(&value);
-}
-
-void gn_options_help(const struct gn_option_table *table, const void *config, struct gn_buf *text)
-{
-    for (unsigned i = 0; i < table->n; i++) {
-        if (table->options[i].group != NULL) {
-            (void)!gn_buf_printf(text, "\n%s:\n", table->options[i].group);
-        }
-        add_option(&table->options[i], config, text);
-    }
 }

@@ -27,6 +27,7 @@ enum gn_option_kind {
     GN_OPTION_SIZE,   /* size_t bytes; "64K", "8M", "1G" */
     GN_OPTION_SIZE64, /* uint64_t bytes, likewise */
     GN_OPTION_MS,     /* int64_t milliseconds; written in seconds: "30", "0.5", "500ms", "5m" */
+    GN_OPTION_WORD,   /* an enum without negative values; one of `words`, in any case */
     GN_OPTION_CUSTOM, /* by the option's own function */
 };
 
@@ -47,6 +48,8 @@ struct gn_option {
     size_t offset; /* of the field */
     int64_t min;   /* for numbers; in the field's unit */
     int64_t max;
+    /** GN_OPTION_WORD: by value of the enum, ended by NULL; other spellings behind spaces. */
+    const char *const *words;
     /** GN_OPTION_CUSTOM: stores; errors say what was expected, without the option's name. */
     enum gn_err (*parse)(void *into, struct gn_slice text, struct gn_error *err);
     /** GN_OPTION_CUSTOM: the present value, for the help. */
@@ -80,6 +83,9 @@ GN_MUST_CHECK enum gn_err gn_options_parse(const struct gn_option_table *table, 
 
 /** Appends the help of all options, with the values in `config` as defaults. */
 void gn_options_help(const struct gn_option_table *table, const void *config, struct gn_buf *text);
+
+/** How word number `index` of a GN_OPTION_WORD is spelled first; static. */
+struct gn_slice gn_option_word(const struct gn_option *option, unsigned index);
 
 /** Frees the list, not its texts. */
 void gn_text_list_fini(struct gn_text_list *list);

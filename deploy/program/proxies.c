@@ -4,7 +4,6 @@
  */
 #include "deploy/program/proxies.h"
 
-#include "server/http/http_server.h"
 #include "server/proto/forwarded.h"
 
 static const struct {
@@ -63,24 +62,4 @@ void gn_proxies_show_forwarded(const void *from, struct gn_buf *text)
             comma = ",";
         }
     }
-}
-
-static const char *const proxy_protocol_names[] = {"off", "v1", "v2", "auto"};
-
-enum gn_err gn_proxies_parse_protocol(void *into, struct gn_slice text, struct gn_error *err)
-{
-    for (unsigned i = 0; i < GN_ARRAY_LEN(proxy_protocol_names); i++) {
-        if (gn_slice_eq_nocase(text, gn_slice_str(proxy_protocol_names[i]))) {
-            *(enum gn_proxy_protocol *)into = (enum gn_proxy_protocol)i;
-            return GN_OK;
-        }
-    }
-    return gn_error_set(err, GN_ERR_INVALID, 0, "expected off, v1, v2 or auto");
-}
-
-void gn_proxies_show_protocol(const void *from, struct gn_buf *text)
-{
-    const enum gn_proxy_protocol *protocol = from;
-
-    (void)!gn_buf_append(text, gn_slice_str(proxy_protocol_names[*protocol]));
 }

@@ -18,9 +18,4 @@ GN_MUST_CHECK enum gn_err gn_proxies_parse_forwarded(
         void *into, struct gn_slice text, struct gn_error *err);
 void gn_proxies_show_forwarded(const void *from, struct gn_buf *text);
 
-/** "off", "v1", "v2", "auto"; an enum gn_proxy_protocol. */
-GN_MUST_CHECK enum gn_err gn_proxies_parse_protocol(
-        void *into, struct gn_slice text, struct gn_error *err);
-void gn_proxies_show_protocol(const void *from, struct gn_buf *text);
-
 #endif

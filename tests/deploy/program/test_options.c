@@ -12,6 +12,7 @@ struct config {
     size_t size;
     uint64_t size64;
     int64_t ms;
+    enum { RED, GREEN, BLUE } word;
     char custom;
 };
 
@@ -75,6 +76,12 @@ static const struct gn_option options[] = {
                 .min = 1,
                 .max = 60000,
                 AT(ms)},
+        {.name = "word",
+                .value = "red|green|blue",
+                .help = "A word.",
+                .kind = GN_OPTION_WORD,
+                .words = (const char *const[]){"red", "green 1 verde", "blue", NULL},
+                AT(word)},
         {.name = "custom",
                 .value = "LETTER",
                 .help = "A letter, with a text so long that it does not fit into one line of the "
@@ -121,8 +128,9 @@ TestSuite(options, .init = begin, .fini = end);
 
 Test(options, reads_every_kind)
 {
-    cr_assert_eq(PARSE("--flag", "--text", "a", "--list=x", "--list", "y", "--count", "9",
-                         "--size=64K", "--size64", "1G", "--seconds=0.5", "--custom", "c", "app"),
+    cr_assert_eq(
+            PARSE("--flag", "--text", "a", "--list=x", "--list", "y", "--count", "9", "--size=64K",
+                    "--size64", "1G", "--seconds=0.5", "--custom", "c", "--word", "Blue", "app"),
             GN_OK, "%s", err.message);
     cr_assert(config.flag);
     cr_assert_not(config.other);
@@ -135,6 +143,7 @@ Test(options, reads_every_kind)
     cr_assert_eq(config.size64, UINT64_C(1) << 30);
     cr_assert_eq(config.ms, 500);
     cr_assert_eq(config.custom, 'c');
+    cr_assert_eq(config.word, BLUE);
     cr_assert_eq(config.rest.n, 1);
     cr_assert_str_eq(config.rest.items[0], "app");
 }
@@ -160,6 +169,20 @@ Test(options, takes_values_that_begin_with_a_dash)
     cr_assert_eq(PARSE("--text", "-1", "--list", "--no-option"), GN_OK, "%s", err.message);
     cr_assert_str_eq(config.text, "-1");
     cr_assert_str_eq(config.list.items[0], "--no-option");
+}
+
+Test(options, words_may_have_several_spellings)
+{
+    static const struct {
+        const char *text;
+        unsigned value;
+    } cases[] = {{"red", RED}, {"GREEN", GREEN}, {"1", GREEN}, {"verde", GREEN}, {"blue", BLUE}};
+
+    for (unsigned i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        config.word = cases[i].value == RED ? BLUE : RED;
+        cr_assert_eq(PARSE("--word", cases[i].text), GN_OK, "%s", err.message);
+        cr_assert_eq(config.word, cases[i].value, "%s", cases[i].text);
+    }
 }
 
 Test(options, says_what_is_wrong)
@@ -190,6 +213,9 @@ Test(options, says_what_is_wrong)
             {{"--seconds", "0"}, "from 0.001 to 60"},
             {{"--seconds", "61"}, "from 0.001 to 60"},
             {{"--seconds", "-1"}, "--seconds -1: expected seconds"},
+            {{"--word", "pink"}, "--word pink: expected red, green or blue"},
+            {{"--word", "green 1"}, "--word green 1: expected red, green or blue"},
+            {{"--word", ""}, "expected red, green or blue"},
             {{"--custom", "xy"}, "--custom xy: expected one letter"},
     };
 
@@ -222,7 +248,7 @@ Test(options, help_names_everything_and_its_default)
     struct gn_slice rest;
     struct gn_slice line;
 
-    config = (struct config){.count = 5, .size = 65536, .ms = 500, .custom = 'q'};
+    config = (struct config){.count = 5, .size = 65536, .ms = 500, .custom = 'q', .word = GREEN};
     gn_buf_init(&text, 8192);
     gn_options_help(&table, &config, &text);
     cr_assert_eq(gn_buf_append(&text, gn_slice_of("", 1)), GN_OK);
@@ -233,6 +259,7 @@ Test(options, help_names_everything_and_its_default)
     cr_assert_not_null(strstr(text.ptr, "[64K]"));
     cr_assert_not_null(strstr(text.ptr, "[0.5]"));
     cr_assert_not_null(strstr(text.ptr, "[q]"));
+    cr_assert_not_null(strstr(text.ptr, "A word. [green]"));
     rest = gn_slice_of(text.ptr, text.len - 1);
     while (gn_slice_split(&rest, '\n', &line)) {
         cr_assert_leq(line.len, 96, GN_SLICE_FMT, GN_SLICE_ARG(line));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "deploy/program/proxies.h"
-#include "server/http/http_server.h"
 #include "tests/support/test.h"
 
 Test(proxies, show_fields_as_they_are_written)
@@ -26,24 +25,5 @@ Test(proxies, show_fields_as_they_are_written)
         cr_assert(gn_slice_eq(gn_buf_slice(&shown), gn_slice_str(cases[i].shown)), "%s",
                 cases[i].text);
         gn_buf_fini(&shown);
-    }
-}
-
-Test(proxies, show_protocols_as_they_are_written)
-{
-    static const char *const names[] = {"off", "v1", "v2", "auto"};
-
-    for (size_t i = 0; i < GN_ARRAY_LEN(names); i++) {
-        enum gn_proxy_protocol protocol;
-        struct gn_error err = {0};
-        struct gn_buf shown;
-
-        gn_buf_init(&shown, 256);
-        cr_assert_eq(gn_proxies_parse_protocol(&protocol, gn_slice_str(names[i]), &err), GN_OK);
-        cr_assert_eq(protocol, (enum gn_proxy_protocol)i);
-        gn_proxies_show_protocol(&protocol, &shown);
-        cr_assert(gn_slice_eq(gn_buf_slice(&shown), gn_slice_str(names[i])));
-        gn_buf_fini(&shown);
-        cr_assert_eq(gn_proxies_parse_protocol(&protocol, GN_LIT("v3"), &err), GN_ERR_INVALID);
     }
 }
