@@ -3,9 +3,9 @@
 #define GN_BRIDGE_PY_HOST_H
 
 /*
- * Hosting CPython: configure, initialise, finalise. The only file that may
- * assume this process started the interpreter; everything else in bridge/py
- * also works as a guest of one that runs already.
+ * Hosting CPython: configure, initialise (host.c), finalise (host_end.c). The
+ * only files that may assume this process started the interpreter; everything
+ * else in bridge/py also works as a guest of one that runs already.
  *
  * Thread: the process's main thread, before the loop runs and after it ended.
  *
