@@ -294,7 +294,9 @@ static void format_unix(const struct gn_addr *addr, char into[GN_ADDR_TEXT_BYTES
     size_t head = offsetof(struct sockaddr_un, sun_path);
     size_t len = addr->len > head ? addr->len - head : 0;
 
-    if (len > 0 && un->sun_path[0] == '\0') {
+    if (len == 0) {
+        (void)snprintf(into, GN_ADDR_TEXT_BYTES, "unix");
+    } else if (un->sun_path[0] == '\0') {
         (void)snprintf(into, GN_ADDR_TEXT_BYTES, "unix:@%.*s", (int)(len - 1), un->sun_path + 1);
     } else {
         (void)snprintf(into, GN_ADDR_TEXT_BYTES, "unix:%.*s", (int)len, un->sun_path);

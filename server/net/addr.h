@@ -51,7 +51,8 @@ GN_ANY_THREAD void gn_addr_set_ip(
 /** Makes IPv4 of an IPv4 address that is mapped into IPv6; leaves others alone. */
 GN_ANY_THREAD void gn_addr_unmap(struct gn_addr *addr);
 
-/** "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock"; always NUL-terminated. */
+/** "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock", "unix" for one without a name, as most Unix
+ * clients are; always NUL-terminated. */
 GN_ANY_THREAD void gn_addr_format(const struct gn_addr *addr, char into[GN_ADDR_TEXT_BYTES]);
 /** The host alone ("127.0.0.1", "::1", "" for Unix); returns its length. */
 GN_ANY_THREAD size_t gn_addr_format_host(const struct gn_addr *addr, char into[GN_ADDR_TEXT_BYTES]);

@@ -126,6 +126,16 @@ Test(addr, an_unknown_address_has_no_parts)
     cr_assert_str_eq(text, "unknown");
 }
 
+Test(addr, a_unix_client_without_a_name_is_unix)
+{
+    const struct gn_addr addr = {
+            .u.un.sun_family = AF_UNIX, .len = offsetof(struct sockaddr_un, sun_path)};
+    char text[GN_ADDR_TEXT_BYTES];
+
+    gn_addr_format(&addr, text);
+    cr_assert_str_eq(text, "unix");
+}
+
 Test(addr, reads_an_address_alone)
 {
     static const struct {
