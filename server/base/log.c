@@ -127,6 +127,21 @@ static void emit(enum gn_log_level level, struct gn_slice line)
     }
 }
 
+/** U+0080 to U+009F, in UTF-8 0xc2 and one byte: terminals obey some of them as they do ESC. */
+static bool is_c1(unsigned char lead, unsigned char next)
+{
+    return lead == 0xc2 && next >= 0x80 && next <= 0x9f;
+}
+
+static bool is_control(struct gn_slice text, size_t i)
+{
+    unsigned char before = i > 0 ? (unsigned char)text.ptr[i - 1] : 0;
+    unsigned char c = (unsigned char)text.ptr[i];
+    unsigned char next = i + 1 < text.len ? (unsigned char)text.ptr[i + 1] : 0;
+
+    return c < 0x20 || c == 0x7f || is_c1(c, next) || is_c1(before, c);
+}
+
 /** Copies with control bytes as \xHH; stops when less than four bytes are left. */
 static size_t escape_into(char *to, size_t room, struct gn_slice text, bool keep_lines)
 {
@@ -134,9 +149,9 @@ static size_t escape_into(char *to, size_t room, struct gn_slice text, bool keep
 
     for (size_t i = 0; i < text.len && used + 4 < room; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
-        bool plain = (c >= 0x20 && c != 0x7f) || (keep_lines && (c == '\n' || c == '\t'));
+        bool keep = keep_lines && (c == '\n' || c == '\t');
 
-        if (plain) {
+        if (keep || !is_control(text, i)) {
             to[used++] = (char)c;
         } else {
             used += (size_t)snprintf(to + used, 5, "\\x%02x", c);

@@ -83,6 +83,16 @@ Test(log, control_bytes_cannot_forge_a_line)
     cr_assert_str_eq(message(), "a\\x0ab\\x0dc\\x1b[2Jd\\x7f\\x01\xc3\xa9\n");
 }
 
+/* A terminal that takes UTF-8 begins a control sequence at U+009B as it does at ESC [. */
+Test(log, controls_in_utf8_are_escaped_and_letters_are_not)
+{
+    gn_log_info("\xc2\x9b"
+                "2J \xc2\x80 \xc2\xa0 \xc2\xbf \xc3\x9b \xe2\x82\xac \xc2");
+    cr_assert_str_eq(message(),
+            "\\xc2\\x9b"
+            "2J \\xc2\\x80 \xc2\xa0 \xc2\xbf \xc3\x9b \xe2\x82\xac \xc2\n");
+}
+
 Test(log, long_lines_are_cut_and_still_end)
 {
     static char text[8000];
