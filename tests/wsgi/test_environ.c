@@ -116,6 +116,24 @@ Test(environ, repeated_headers_are_joined_in_order)
             "assert e['HTTP_COOKIE'] == 'k=1; l=2'\n");
 }
 
+/* Joining field by field copies what is there each time: bounded by --limit-request-fields and
+ * --limit-request-head, and still right at the most that they let through. */
+Test(environ, tornado_cve_2025_67725_as_many_repeated_fields_as_there_may_be)
+{
+    static const char start[] = "GET / HTTP/1.1\r\nHost: a\r\n";
+    static const char line[] = "X-Many: ab\r\n";
+    char text[sizeof(start) + 99 * sizeof(line) + 2];
+    size_t n = sizeof(start) - 1;
+
+    memcpy(text, start, n);
+    for (int i = 0; i < 99; i++) {
+        memcpy(text + n, line, sizeof(line) - 1);
+        n += sizeof(line) - 1;
+    }
+    memcpy(text + n, "\r\n", 3);
+    check(text, "assert e['HTTP_X_MANY'] == ','.join(['ab'] * 99)");
+}
+
 Test(environ, hidden_headers_never_appear)
 {
     check("GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: evil\r\nProxy: http://evil\r\n"

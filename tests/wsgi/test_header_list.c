@@ -39,7 +39,7 @@ Test(header_list, takes_a_list_apart)
     gn_wsgi_headers_fini(&headers);
 }
 
-Test(header_list, refuses_what_is_not_allowed)
+Test(header_list, granian_cve_2026_42545_ghsa_f5p7_9fr5_8jmj_refuses_what_is_not_allowed)
 {
     gn_assert_gil();
     static const struct {

@@ -35,7 +35,7 @@ void wsgi_body_fill(struct gn_body *body, struct gn_slice bytes, bool in_file);
 struct wsgi_request {
     struct gn_exchange exchange;
     struct gn_http1_head head;
-    struct gn_header headers[64];
+    struct gn_header headers[100];
     struct gn_addr local;
     char text[8192];
 };

@@ -261,6 +261,43 @@ Test(access_log, opens_its_path_anew)
     remove_all(path);
 }
 
+/* What a client chose must not drive the terminal of who reads the log, nor forge a line: escapes
+ * in the target stay as they were sent, bytes that may stand in a field are written as \xHH. */
+Test(access_log, uvicorn_cve_2020_7694_ghsa_33c7_2mpw_hg34_control_bytes)
+{
+    static const char request[] = "GET /%1b%5b31m%0d%0a HTTP/1.1\r\nHost: a\r\nUser-Agent: \x9b"
+                                  "31m\t\"x\\\r\n"
+                                  "Referer: \xc2\x9b"
+                                  "2J\xff\r\nAuthorization: Basic GzpbCg==\r\n\r\n";
+    static const char *const formats[] = {
+            "%(h)s %(u)s \"%(r)s\" \"%(f)s\" \"%(a)s\" %({user-agent}i)s", "json"};
+    static const char *const wanted[] = {
+            "192.0.2.1 \\x1b \"GET /%1b%5b31m%0d%0a HTTP/1.1\" \"\\xc2\\x9b2J\\xff\" "
+            "\"\\x9b31m\\x09\\x22x\\x5c\" \\x9b31m\\x09\\x22x\\x5c\n",
+            NULL};
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(formats); i++) {
+        struct http_fixture f;
+        char path[PATH_BYTES];
+        const char *text;
+
+        temporary_path(path, "log");
+        setup(&f, path, formats[i]);
+        http_fixture_feed(&f, request);
+        gn_assert_loop_thread(f.loop);
+        gn_access_log_flush(f.access_log);
+        text = content(path);
+        cr_assert(wanted[i] == NULL || strcmp(text, wanted[i]) == 0, "%s", text);
+        cr_assert_not_null(strstr(text, "/%1b%5b31m%0d%0a"), "%s", text);
+        cr_assert_eq(strchr(text, '\n'), text + strlen(text) - 1, "more than one line: %s", text);
+        for (const char *p = text; *p != '\n'; p++) {
+            cr_assert(*p >= 0x20 && *p < 0x7f, "byte %02x of %s", (unsigned char)*p, text);
+        }
+        http_fixture_fini(&f);
+        remove_all(path);
+    }
+}
+
 static char sink[65536];
 static unsigned n_warnings;
 

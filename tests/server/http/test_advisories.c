@@ -3,6 +3,7 @@
 
 #include "server/base/log.h"
 #include "server/http/exchange.h"
+#include "server/http/rbuf.h"
 #include "tests/server/http/http_fixture.h"
 #include "tests/support/test.h"
 
@@ -88,6 +89,30 @@ Test(advisories, gunicorn_3382_truncated_last_chunk)
         if (i + 1 < GN_ARRAY_LEN(bodies)) {
             http_fixture_connect(&f);
         }
+    }
+    http_fixture_fini(&f);
+}
+
+/* A request made to measure wrote beyond the memory it was read into: heads of every length
+ * around a block's, alone and with the start of the next behind them, read as they come. */
+Test(advisories, unit_cve_2019_7401_heads_around_the_length_of_a_block)
+{
+    static char text[GN_RBUF_BYTES + 256];
+    static const char start[] = "GET / HTTP/1.1\r\nHost: h\r\nA: ";
+    static const char a_line[] = "\r\nB: ";
+
+    f.limits.field_bytes = sizeof(text);
+    http_fixture_start(&f);
+    for (size_t len = GN_RBUF_BYTES - 64; len < GN_RBUF_BYTES + 64; len++) {
+        unsigned before = f.n_serve;
+
+        memset(text, 'x', sizeof(text));
+        memcpy(text, start, sizeof(start) - 1);
+        memcpy(text + len / 2, a_line, sizeof(a_line) - 1);
+        memcpy(text + len - 4, "\r\n\r\n" GET("/next"), sizeof("\r\n\r\n" GET("/next")));
+        http_fixture_feed(&f, text);
+        cr_assert_eq(f.n_serve, before + 2, "%zu", len);
+        http_fixture_clear_output(&f);
     }
     http_fixture_fini(&f);
 }

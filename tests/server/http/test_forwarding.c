@@ -129,8 +129,8 @@ static void check_all(
 
 #define DIRECT "192.0.2.1:40000 http h 0 '':"
 
-/* mod_wsgi CVE-2022-2255 GHSA-7527-8855-9cf8: one of them was forgotten. */
-Test(forwarding, removes_every_such_field_of_a_peer_that_is_not_trusted)
+/* One of them was forgotten. */
+Test(forwarding, mod_wsgi_cve_2022_2255_ghsa_7527_8855_9cf8_removes_every_such_field)
 {
     static const struct request_case cases[] = {
             {"Host: h\r\n", DIRECT},

@@ -131,7 +131,7 @@ static void check_hidden(const char *name, struct gn_slice request)
 Test(http1_advisories, fields_that_would_fall_together)
 {
 #define ONE(field) GN_LIT("GET / HTTP/1.1\r\nHost: h\r\n" field "\r\n\r\n")
-    check_hidden("httpoxy CVE-2016-1000111", ONE("Proxy: http://evil"));
+    check_hidden("httpoxy CVE-2016-1000111 CVE-2016-5385", ONE("Proxy: http://evil"));
     check_hidden("Django CVE-2015-0219", ONE("X_Auth_User: root"));
     check_hidden("gunicorn 22, SCRIPT_NAME", ONE("SCRIPT_NAME: /x"));
     check_hidden("gunicorn 22, REMOTE_USER", ONE("Remote_User: root"));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "server/base/alloc.h"
 #include "server/proto/media_type.h"
 #include "tests/support/test.h"
 
@@ -71,6 +72,33 @@ Test(media_type, finds_and_unquotes_parameters)
     cr_assert_null(gn_parameter_find(&arena, all, GN_LIT("c")).ptr);
     cr_assert(gn_slice_eq(gn_unquote(&arena, GN_LIT("a\\")), GN_LIT("a\\")));
     gn_arena_fini(&arena);
+}
+
+/* Quadratic elsewhere: a quoted parameter full of escapes, and very many parameters. */
+Test(media_type, tornado_cve_2025_67726_parameters_in_linear_time)
+{
+    enum { N = 1 << 20 };
+    struct gn_arena arena = {0};
+    char *text = gn_xalloc(N);
+    struct gn_parameter p;
+    struct gn_slice rest = gn_slice_of(text, N);
+    unsigned n = 0;
+
+    memset(text, '\\', N);
+    memcpy(text, "a=\"", 3);
+    cr_assert_not(gn_parameter_next(&rest, &p), "the quote has no end");
+    text[N - 1] = '"';
+    cr_assert_eq(gn_parameter_find(&arena, gn_slice_of(text, N), GN_LIT("b")).len, 0);
+    for (size_t i = 0; i < N; i += 4) {
+        memcpy(text + i, "a=b;", 4);
+    }
+    rest = gn_slice_of(text, N);
+    while (gn_parameter_next(&rest, &p)) {
+        n++;
+    }
+    cr_assert_eq(n, N / 4);
+    gn_arena_fini(&arena);
+    gn_free(text);
 }
 
 static unsigned html(const char *accept)

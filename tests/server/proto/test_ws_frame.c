@@ -335,8 +335,8 @@ Test(ws_frame, knows_when_it_is_idle)
 }
 
 /* Every length to 100, every phase, at the very end of a page: exact at the tail, and
- * nothing beyond it is read or written (tornado CVE-2026-49854 GHSA-cx3h-4qpv-8hc9). */
-Test(ws_frame, masks_exactly)
+ * nothing beyond it is read or written. */
+Test(ws_frame, tornado_cve_2026_49854_ghsa_cx3h_4qpv_8hc9_masks_exactly)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
