@@ -162,6 +162,20 @@ void served_python(const char *code)
     served.python = PyEval_SaveThread();
 }
 
+bool served_is(const char *expression)
+{
+    PyObject *value;
+    bool is_true;
+
+    PyEval_RestoreThread(served.python);
+    value = PyRun_String(expression, Py_eval_input, served.globals, served.globals);
+    is_true = value != NULL && PyObject_IsTrue(value) == 1;
+    cr_assert(value != NULL, "%s", expression);
+    Py_XDECREF(value);
+    served.python = PyEval_SaveThread();
+    return is_true;
+}
+
 /* ---- the client ------------------------------------------------------------------- */
 
 static void stop_loop(struct gn_post *post)

@@ -46,6 +46,8 @@ void served_begin(const struct served_setup *setup);
 void served_end(const char *code);
 /** Runs statements while the server runs. */
 void served_python(const char *code);
+/** Whether an expression is true while the server runs. */
+bool served_is(const char *expression);
 
 /** Whether the log holds a text; what was logged is dropped by served_forget_log. */
 bool served_log_has(const char *text);

@@ -45,8 +45,10 @@ Test(call_part, answers_504_and_goes_on)
     struct served_setup setup =
             served_usual("def app(environ, start_response):\n"
                          "    if environ['PATH_INFO'] == '/slow':\n"
-                         "        try: gate.wait(10)\n"
+                         "        try:\n"
+                         "            while True: gate.wait(0.01)\n" /* until it is late */
                          "        except TimeoutError: notes['late'] = time.monotonic()\n"
+                         "        gate.wait(60)\n"
                          "        notes['over'] = environ['gustnado.deadline']\n"
                          "        notes['input'] = environ['wsgi.input'].read()\n"
                          "    start_response('200 OK', TEXT)\n"
@@ -57,12 +59,15 @@ Test(call_part, answers_504_and_goes_on)
     setup.timeout_ms = 100;
     served_begin(&setup);
     gn_assert_loop_thread(served.loop);
-    got = talk_until("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
-                     "Connection: close\r\n\r\nbody",
-            "HTTP/1.1 504 ");
-    gn_free(got);
-    served_await_log("no answer within the timeout: POST /slow from 192.0.2.7:5678, queued ");
-    served_await_log("in app\n"); /* by Python or, on a busy machine, by the signal */
+    do { /* a machine may even be too busy for the signal to be heeded in time */
+        served_forget_log();
+        got = talk_until("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
+                         "Connection: close\r\n\r\nbody",
+                "HTTP/1.1 504 ");
+        gn_free(got);
+        served_await_log("no answer within the timeout: POST /slow from 192.0.2.7:5678, queued ");
+    } while (served_log_has("where it is could not be found out"));
+    cr_assert(served_log_has("in app\n")); /* by Python or, on a busy machine, by the signal */
     got = talk_until(GET("/fast"), "HTTP/1.1 200 OK\r\n");
     cr_assert_not_null(strstr(got, "\r\n\r\nanswer"), "%s", got);
     gn_free(got);
@@ -73,6 +78,20 @@ Test(call_part, answers_504_and_goes_on)
     cr_assert_not(served_log_has("Traceback"));
     served_end("assert notes['input'] == b'body', notes\n"
                "assert 0 < notes['late'] - notes['over'] < 60, notes\n");
+}
+
+/** Has a request answered by 504 and its view ended. */
+static void be_late(const char *request)
+{
+    gn_assert_loop_thread(served.loop);
+    served_forget_log();
+    gn_free(talk_until(request, "HTTP/1.1 504 "));
+    served_await_log("no answer within the timeout: GET /");
+    served_await_log(" ended ");
+    while (gn_wsgi_container_stats(served.container).running > 0) {
+        gn_loop_run_once(served.loop);
+    }
+    cr_assert_not(served_log_has("Traceback"));
 }
 
 Test(call_part, raises_in_a_late_view_and_logs_it_once)
@@ -87,23 +106,14 @@ Test(call_part, raises_in_a_late_view_and_logs_it_once)
                          "    start_response('200 OK', TEXT)\n"
                          "    if environ['PATH_INFO'] == '/body': return Body()\n"
                          "    while True: pass\n");
-    const char *requests[] = {GET("/view"), GET("/body")};
 
     setup.timeout_ms = 100;
     served_begin(&setup);
     gn_assert_loop_thread(served.loop);
-    for (unsigned i = 0; i < GN_ARRAY_LEN(requests); i++) {
-        char *got = talk_until(requests[i], "HTTP/1.1 504 ");
-
-        gn_free(got);
-        served_await_log("no answer within the timeout: GET /");
-        served_await_log(" ended ");
-        while (gn_wsgi_container_stats(served.container).running > 0) {
-            gn_loop_run_once(served.loop);
-        }
-        cr_assert_not(served_log_has("Traceback"));
-        served_forget_log();
-    }
+    be_late(GET("/view"));
+    do { /* on a busy machine it may be late before there is a body */
+        be_late(GET("/body"));
+    } while (!served_is("'closed' in notes"));
     served_end("assert notes == {'closed': True}, notes");
 }
 

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bridge/exec/executor.h"
 #include "server/base/alloc.h"
@@ -236,6 +237,19 @@ Test(executor, withdraws_what_is_queued_only)
     cr_assert_eq(p[1].run_order, 0);
 }
 
+/** Runs the loop until all pieces are done and that many workers sleep, no other being left. */
+static void await_idle(struct ground *g, unsigned n_done, unsigned n_idle)
+{
+    struct gn_executor_stats stats;
+
+    gn_assert_loop_thread(g->loop);
+    do {
+        gn_loop_run_once(g->loop);
+        (void)usleep(500);
+        stats = gn_executor_stats(g->exec);
+    } while (g->n_done < n_done || stats.n_idle != n_idle || stats.n_threads != n_idle);
+}
+
 Test(executor, surplus_workers_retire)
 {
     struct gn_executor_options options = gn_executor_options_default();
@@ -252,12 +266,10 @@ Test(executor, surplus_workers_retire)
     }
     gate_await(&g.gate, 2);
     gate_open(&g.gate);
-    gn_loop_run(g.loop); /* until the first exit */
-    cr_assert_eq(gn_executor_stats(g.exec).n_threads, 1);
+    await_idle(&g, 2, 1);
     p[0] = new_piece(&g, 0, false);
-    g.stop_at = g.n_done + 1;
     cr_assert_eq(gn_executor_submit(g.exec, &p[0].work), GN_OK);
-    gn_loop_run(g.loop);
+    await_idle(&g, 3, 1);
     cr_assert_eq(gn_executor_stats(g.exec).n_started, 2, "the kept worker served it");
     teardown(&g);
 }

