@@ -193,8 +193,9 @@ bool gn_pylate_is_stuck(const struct gn_pylate *late)
 
 /* ---- life ---------------------------------------------------------------------------- */
 
-/* The worker that runs the call, remembered in `late`; false when none does any more. */
-static bool find_worker(struct gn_pylate *late, struct gn_look_target *target)
+/* The worker that runs the call, remembered in `late` and given up; false when none does any more.
+ */
+static bool take_worker(struct gn_pylate *late, struct gn_look_target *target)
 {
     struct gn_pyexec *exec = late->exec;
     struct gn_list *node;
@@ -205,6 +206,7 @@ static bool find_worker(struct gn_pylate *late, struct gn_look_target *target)
         struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
 
         if (atomic_load(&w->call) == late->call) {
+            gn_pyworker_give_up_locked(w);
             late->worker = w;
             late->n_calls = w->n_calls;
             late->number = w->number;
@@ -237,7 +239,7 @@ GN_LOOP_THREAD static struct gn_pylate *late_new(
 void gn_pyexec_late(struct gn_pyexec *exec, struct gn_pycall *call, struct gn_slice what)
 {
     struct gn_pylate *late = late_new(exec, call, what);
-    bool is_running = find_worker(late, gn_look_target(late->look, 0));
+    bool is_running = take_worker(late, gn_look_target(late->look, 0));
 
     gn_assert(call->late == NULL);
     late->queued_ms = (call->started_at - call->queued_at) / GN_NS_PER_MS;

@@ -10,6 +10,8 @@
  *  2. TimeoutError is raised there, once, at the next bytecode the call
  *     executes. It can hit that call only: it is raised under the GIL while
  *     the worker is in it, and what was not delivered by its end is withdrawn.
+ *     From now on it takes no room: other dear calls may begin (rule 8). In the
+ *     limit of its family it counts until it ends, for it has a worker.
  *  3. Has it not ended stuck_ms later, its worker is stuck: counted, and said
  *     in the log; again when it comes back. Others take its place as long as
  *     max_threads allows.

@@ -317,7 +317,7 @@ void gn_pycrew_look_locked(struct gn_pyexec *exec, gn_deadline now, int64_t elap
     GN_LIST_FOREACH (node, tmp, &exec->shared.workers) {
         struct gn_pyworker *w = GN_LIST_ENTRY(node, struct gn_pyworker, link);
 
-        if (w->is_up && w->is_in_call) {
+        if (w->is_up && w->is_in_call && !w->is_given_up) {
             look_at_locked(w, now, elapsed_ns);
         }
     }

@@ -41,10 +41,11 @@ GN_LOOP_THREAD static void start_check(struct gn_pyexec *exec)
     gn_timer_start(&exec->own.check, gn_deadline_after_ms(gn_clock_now(), CHECK_MS));
 }
 
-/* Some workers are kept for cheap calls, but only while there are such calls. */
+/* Some workers are kept for cheap calls, but only while there are such calls. Those in a call that
+   was given up are no use to either. */
 static void limit_dear_locked(struct gn_pyexec *exec, gn_deadline now)
 {
-    unsigned max = exec->options.max_threads;
+    unsigned max = exec->options.max_threads - exec->shared.n_given_up;
 
     exec->shared.room.limit = max;
     if (max > 1 && gn_pyexec_sees_cheap_locked(exec, now, CHEAP_ABOUT_MS)) {

@@ -117,7 +117,7 @@ struct gn_pyexec_stats {
     unsigned threads;   /* alive */
     unsigned idle;      /* of these, asleep */
     unsigned busy;      /* in a call */
-    unsigned busy_dear; /* of these, in one that is dear */
+    unsigned busy_dear; /* of these, in one that is dear and not late */
     unsigned queued;    /* waiting */
     unsigned stuck;     /* of the busy ones, how many do not come back (bridge/py/late.h) */
     uint64_t completed; /* since the start */

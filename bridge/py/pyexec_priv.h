@@ -86,6 +86,7 @@ struct gn_pyworker {
     bool is_coming;              /* chosen, and has not looked into the queue since */
     bool is_in_call;
     bool is_waiting;         /* in a cheap call, but outside Python */
+    bool is_given_up;        /* in a call that is late: it counts for nobody (late.c) */
     uint8_t class;           /* of its call, as counted in the room */
     bool is_promoted;        /* the call began as a cheap one */
     bool was_contended;      /* a call that computes ran when this one began */
@@ -147,10 +148,11 @@ struct gn_pyexec {
         unsigned n_idle;      /* on `idle` */
         unsigned n_coming;    /* chosen, and have not looked into the queue yet */
         unsigned n_in_call;
-        unsigned n_waiting; /* of those in a cheap call, outside Python */
-        unsigned n_births;  /* helper threads that start workers */
-        unsigned n_named;   /* for the names of threads */
-        uint64_t n_ended;   /* calls */
+        unsigned n_waiting; /* of those in a cheap call, outside Python; and in one given up */
+        unsigned n_given_up;
+        unsigned n_births; /* helper threads that start workers */
+        unsigned n_named;  /* for the names of threads */
+        uint64_t n_ended;  /* calls */
         uint64_t n_wakeups;
         uint64_t n_begun;
         uint64_t n_computing_begun;
@@ -238,6 +240,32 @@ static inline void gn_pyworker_set_class_locked(struct gn_pyworker *w, unsigned 
     gn_call_room_remove(&w->exec->shared.room, w->class);
     gn_call_room_add(&w->exec->shared.room, class);
     w->class = (uint8_t) class;
+}
+
+/**
+ * Nobody waits any more for the call a worker is in, and it may never end: it
+ * takes no room from others, and its worker is none of those that calls are
+ * shared out to. With the lock held.
+ */
+static inline void gn_pyworker_give_up_locked(struct gn_pyworker *w)
+{
+    gn_pyworker_set_class_locked(w, GN_CALL_CHEAP);
+    gn_pyworker_set_waiting_locked(w, true);
+    w->is_given_up = true;
+    w->exec->shared.n_given_up++;
+}
+
+/** True while one call computes and keeps the GIL busy, or may: one that was given up. With the
+ *  lock held. */
+static inline bool gn_pyexec_is_contended_locked(const struct gn_pyexec *exec)
+{
+    return exec->shared.n_given_up > 0 || exec->shared.room.n_computes > 0;
+}
+
+/** The same of calls that compute in part. With the lock held. */
+static inline bool gn_pyexec_computes_locked(const struct gn_pyexec *exec)
+{
+    return exec->shared.n_given_up > 0 || gn_call_room_computes(&exec->shared.room);
 }
 
 /** True while cheap calls are about: one was published within the last `ms`. With the lock held. */

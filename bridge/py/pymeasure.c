@@ -73,12 +73,18 @@ void gn_pymeasure_end(struct gn_pyworker *w, const struct gn_pycall *call)
     m->guess = (struct gn_call_guess){.slot = call->slot, .is_stranger = call->is_stranger};
 }
 
+/* What a call that was given up took says nothing about cheap ones. */
+static bool is_cheap(const struct gn_pyworker *w)
+{
+    return w->class == GN_CALL_CHEAP && !w->is_given_up;
+}
+
 /* What a call taught about its kind, and about how many runners are of use. */
 static void learn_locked(struct gn_pyworker *w)
 {
     struct gn_pyexec *exec = w->exec;
     const struct gn_pymeasured *m = &w->measured;
-    bool was_contended = w->was_contended || exec->shared.room.n_computes > 0 ||
+    bool was_contended = w->was_contended || gn_pyexec_is_contended_locked(exec) ||
             exec->shared.n_computing_begun != w->seen_computing;
     const struct gn_call_spent spent = {
             .wall_ns = m->wall_ns,
@@ -88,7 +94,7 @@ static void learn_locked(struct gn_pyworker *w)
             .n_taken = m->usage.n_taken,
     };
 
-    if (m->is_sample && w->class == GN_CALL_CHEAP) {
+    if (m->is_sample && is_cheap(w)) {
         const struct gn_pace_sample sample = {
                 .wall_ns = m->wall_ns,
                 .cpu_ns = m->usage.cpu_ns,
@@ -116,7 +122,7 @@ void gn_pymeasure_learn_locked(struct gn_pyworker *w)
     if (m->is_measured) {
         learn_locked(w);
         w->exec->shared.busy_ns += m->usage.cpu_ns;
-        if (w->class == GN_CALL_CHEAP) {
+        if (is_cheap(w)) {
             w->usual_cpu_ns += (m->usage.cpu_ns - w->usual_cpu_ns) / 8;
         }
     } else {

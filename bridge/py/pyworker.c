@@ -129,6 +129,10 @@ static void report_end_locked(struct gn_pyworker *w)
     }
     gn_pyworker_set_waiting_locked(w, false);
     gn_pymeasure_learn_locked(w);
+    if (GN_UNLIKELY(w->is_given_up)) {
+        w->is_given_up = false;
+        exec->shared.n_given_up--;
+    }
     w->class = GN_CALL_CHEAP;
     w->is_in_call = false;
     gn_call_queue_end(&exec->shared.queue, w->family);
@@ -144,7 +148,7 @@ static void report_begin_locked(struct gn_pyworker *w, const struct gn_pycall *c
 
     w->is_in_call = true;
     w->is_promoted = false;
-    w->was_contended = exec->shared.room.n_computes > 0;
+    w->was_contended = gn_pyexec_is_contended_locked(exec);
     w->class = call->class;
     w->family = call->family;
     w->began = w->now;
@@ -290,7 +294,7 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
         report_coming_locked(w);
         report_end_locked(w);
         call = take_locked(w);
-        w->wants_short = gn_call_room_computes(&exec->shared.room) &&
+        w->wants_short = gn_pyexec_computes_locked(exec) &&
                 gn_pyexec_sees_cheap_locked(exec, w->now, CHEAP_BESIDE_MS);
         if (call == NULL && exec->shared.is_stopping) {
             leave_locked(w);
@@ -377,7 +381,7 @@ static void mark_self(struct gn_pyexec *exec, bool is_waiting)
     }
     (void)pthread_mutex_lock(&exec->shared.lock);
     w = self_locked(exec);
-    if (w != NULL && w->is_in_call && w->class == GN_CALL_CHEAP) {
+    if (w != NULL && w->is_in_call && w->class == GN_CALL_CHEAP && !w->is_given_up) {
         gn_pyworker_set_waiting_locked(w, is_waiting);
     }
     n_queued = gn_call_queue_ready(&exec->shared.queue, &exec->shared.room).n_cheap;

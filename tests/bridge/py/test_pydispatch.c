@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
+#include "bridge/py/late.h"
 #include "bridge/py/pystats.h"
 #include "tests/support/python.h"
 #include "tests/support/test.h"
 
 #include "bridge/py/gil_priv.h"
+#include "bridge/py/pyexec_priv.h"
 
 /*
  * Rule 8 with real threads: who runs beside whom, not how fast. Calls hold a
@@ -351,6 +353,93 @@ Test(pydispatch, a_family_at_its_limit_holds_up_nobody_else, .timeout = 60)
     open_gate();
     await_over(7);
     cr_assert_eq(value("most"), 2);
+    end();
+}
+
+/* A kind that computes for two seconds, though nobody has to wait for it to be measured. */
+GN_LOOP_THREAD static void know_as_dear(uint32_t key)
+{
+    const struct gn_call_sample sample = {
+            .wall_ns = 2 * GN_NS_PER_S,
+            .cpu_ns = 2 * GN_NS_PER_S,
+    };
+    struct gn_call_guess guess;
+
+    (void)pthread_mutex_lock(&exec->shared.lock);
+    cr_assert_not(gn_call_costs_find(&exec->costs, key, 0, &guess));
+    gn_call_costs_admit(&exec->costs, guess.slot, key, GN_LIT("dear"));
+    for (unsigned i = 0; i < 4; i++) {
+        gn_call_costs_learn(&exec->costs, &guess, key, 0, &sample);
+    }
+    (void)pthread_mutex_unlock(&exec->shared.lock);
+}
+
+GN_LOOP_THREAD static void turn_for(int64_t ms)
+{
+    gn_deadline until = gn_deadline_after_ms(gn_clock_now(), ms);
+
+    while (gn_clock_now() < until) {
+        gn_loop_run_once(loop);
+    }
+}
+
+Test(pydispatch, a_call_that_is_late_takes_no_room, .timeout = 60)
+{
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.max_threads = 3;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    know_as_dear(DEAR_KEY);
+    submit(0, "held", DEAR_KEY); /* deaf to TimeoutError while it waits in C */
+    submit(1, "cheap", DEAR_KEY);
+    while (value("inside") < 1) {
+        gn_loop_run_once(loop);
+    }
+    turn_for(20);
+    cr_assert_eq(calls[1].n_done, 0, "one at a time");
+    gn_pyexec_late(exec, &calls[0].base, GN_LIT("held"));
+    await_over(1); /* would wait for ever */
+    cr_assert_eq(calls[1].n_done, 1);
+    cr_assert_eq(calls[0].n_done, 0);
+    cr_assert_eq(gn_pyexec_stats(exec).busy_dear, 0);
+    submit(2, "held", DEAR_KEY); /* the next one has the room to itself */
+    submit(3, "cheap", DEAR_KEY);
+    while (value("inside") < 2) {
+        gn_loop_run_once(loop);
+    }
+    turn_for(20);
+    cr_assert_eq(calls[3].n_done, 0, "one at a time");
+    open_gate();
+    await_over(4);
+    end();
+}
+
+Test(pydispatch, a_call_that_is_late_keeps_its_place_in_the_limit_of_its_family, .timeout = 60)
+{
+    static const unsigned limits[] = {0, 1};
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.n_families = 2;
+    options.family_limits = limits;
+    options.max_threads = 2;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    for (unsigned i = 0; i < 2; i++) {
+        calls[i] = (struct call){.base = {.ops = &ops, .family = 1}, .function = "held"};
+        cr_assert_eq(gn_pyexec_submit(exec, &calls[i].base), GN_OK);
+    }
+    while (value("inside") < 1) {
+        gn_loop_run_once(loop);
+    }
+    gn_pyexec_late(exec, &calls[0].base, GN_LIT("held"));
+    submit(2, "cheap", 0);
+    await_over(1);
+    cr_assert_eq(calls[2].n_done, 1, "the worker that is left is for the others");
+    turn_for(20);
+    cr_assert_eq(value("most"), 1);
+    open_gate();
+    await_over(3);
     end();
 }
 
