@@ -292,23 +292,14 @@ static bool is_x_forwarded(struct gn_slice name)
 
 bool gn_forwarded_is_field(const struct gn_header *header)
 {
-    switch (header->id) {
-    case GN_HDR_FORWARDED:
-    case GN_HDR_X_FORWARDED_FOR:
-    case GN_HDR_X_FORWARDED_HOST:
-    case GN_HDR_X_FORWARDED_PORT:
-    case GN_HDR_X_FORWARDED_PREFIX:
-    case GN_HDR_X_FORWARDED_PROTO:
-    case GN_HDR_X_REAL_IP:
-        return true;
-    default:
-        return header->id == GN_HDR_OTHER &&
-                (is_x_forwarded(header->name) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Client-IP")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Cluster-Client-IP")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Scheme")) ||
-                        gn_slice_eq_nocase(header->name, GN_LIT("X-Url-Scheme")));
+    if (header->id != GN_HDR_OTHER) {
+        return gn_forwarded_is_known(header->id);
     }
+    return is_x_forwarded(header->name) ||
+            gn_slice_eq_nocase(header->name, GN_LIT("X-Client-IP")) ||
+            gn_slice_eq_nocase(header->name, GN_LIT("X-Cluster-Client-IP")) ||
+            gn_slice_eq_nocase(header->name, GN_LIT("X-Scheme")) ||
+            gn_slice_eq_nocase(header->name, GN_LIT("X-Url-Scheme"));
 }
 
 bool gn_forwarded_is_rival(const struct gn_header *header)

@@ -60,6 +60,23 @@ struct gn_forwarded {
 GN_ANY_THREAD void gn_forwarded_resolve(const struct gn_http1_head *head, unsigned fields,
         gn_forwarded_trust_fn is_trusted, void *arg, struct gn_forwarded *out);
 
+/** Whether a field that has a number is one of those that gn_forwarded_resolve reads. */
+static inline bool gn_forwarded_is_known(enum gn_header_id id)
+{
+    switch (id) {
+    case GN_HDR_FORWARDED:
+    case GN_HDR_X_FORWARDED_FOR:
+    case GN_HDR_X_FORWARDED_HOST:
+    case GN_HDR_X_FORWARDED_PORT:
+    case GN_HDR_X_FORWARDED_PREFIX:
+    case GN_HDR_X_FORWARDED_PROTO:
+    case GN_HDR_X_REAL_IP:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /**
  * Whether a field speaks for the client: drop it when the peer is not trusted.
  * Besides those above all others of the names X-Forwarded-*, and X-Client-IP,

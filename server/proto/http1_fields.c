@@ -145,19 +145,13 @@ const char *gn_http1_note_field(struct gn_http1_head *head, uint16_t *seen, stru
     case GN_HDR_PROXY:
         field->flags |= GN_HEADER_HIDDEN;
         return NULL;
-    case GN_HDR_FORWARDED:
-    case GN_HDR_X_FORWARDED_FOR:
-    case GN_HDR_X_FORWARDED_HOST:
-    case GN_HDR_X_FORWARDED_PORT:
-    case GN_HDR_X_FORWARDED_PREFIX:
-    case GN_HDR_X_FORWARDED_PROTO:
-    case GN_HDR_X_REAL_IP:
-        *seen |= GN_SEEN_FORWARDED;
-        return NULL;
     case GN_HDR_OTHER:
         note_other(seen, field);
         return NULL;
     default:
+        if (gn_forwarded_is_known(field->id)) {
+            *seen |= GN_SEEN_FORWARDED;
+        }
         return NULL;
     }
 }
