@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "bridge/exec/cond_priv.h"
+#include "server/base/thread_cond.h"
+
 #include "bridge/exec/duct_priv.h"
 
 static void on_post(struct gn_post *post)
@@ -26,7 +27,7 @@ void gn_duct_init(
             .n_refs = 2,
     };
     pthread_mutex_init(&duct->lock, NULL);
-    gn_cond_init_monotonic(&duct->may_go_on);
+    gn_thread_cond_init(&duct->may_go_on);
 }
 
 void gn_duct_unlock_and_unref(struct gn_duct *duct)

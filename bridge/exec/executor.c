@@ -25,8 +25,8 @@
 
 #include "server/base/alloc.h"
 #include "server/base/obj.h"
+#include "server/base/thread_cond.h"
 
-#include "bridge/exec/cond_priv.h"
 #include "bridge/exec/executor_priv.h"
 
 #define GN_EXECUTOR_MAGIC 0x3f92c0aeu
@@ -209,7 +209,7 @@ struct gn_executor *gn_executor_create(
     exec->loop = loop;
     exec->finished.fn = on_finished;
     pthread_mutex_init(&exec->shared.lock, NULL);
-    gn_cond_init_monotonic(&exec->shared.one_ended);
+    gn_thread_cond_init(&exec->shared.one_ended);
     gn_list_init(&exec->shared.queue);
     gn_list_init(&exec->shared.idle);
     gn_list_init(&exec->shared.ended);
@@ -241,7 +241,7 @@ static bool end_workers(struct gn_executor *exec, gn_deadline deadline, struct g
         call_worker(exec);
     }
     while (exec->shared.n_alive > 0 && in_time) {
-        in_time = gn_cond_wait_until(&exec->shared.one_ended, &exec->shared.lock, deadline);
+        in_time = gn_thread_cond_wait_until(&exec->shared.one_ended, &exec->shared.lock, deadline);
     }
     gn_list_splice(left_out, &exec->shared.queue);
     exec->shared.n_queued = 0;

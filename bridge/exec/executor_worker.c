@@ -12,8 +12,8 @@
 #include <stdio.h>
 
 #include "server/base/alloc.h"
+#include "server/base/thread_cond.h"
 
-#include "bridge/exec/cond_priv.h"
 #include "bridge/exec/executor_priv.h"
 
 static void push_done(struct gn_executor *exec, struct gn_work *work)
@@ -56,7 +56,7 @@ static bool sleep_until_called(struct gn_exec_worker *self)
     gn_list_prepend(&exec->shared.idle, &self->link);
     exec->shared.n_idle++;
     while (!self->is_called && !exec->shared.is_ending && stays) {
-        if (!gn_cond_wait_until(&self->called, &exec->shared.lock, until)) {
+        if (!gn_thread_cond_wait_until(&self->called, &exec->shared.lock, until)) {
             until = GN_NEVER;
             stays = self->is_called || exec->shared.n_threads <= exec->options.min_threads;
         }
@@ -135,7 +135,7 @@ bool gn_exec_start_worker(struct gn_executor *exec)
     worker->number = (unsigned)exec->shared.n_started;
     worker->is_called = true;
     gn_list_init(&worker->link);
-    gn_cond_init_monotonic(&worker->called);
+    gn_thread_cond_init(&worker->called);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&worker->id, NULL, worker_main, worker);

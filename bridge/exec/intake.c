@@ -3,8 +3,8 @@
 
 #include "server/base/alloc.h"
 #include "server/base/obj.h"
+#include "server/base/thread_cond.h"
 
-#include "bridge/exec/cond_priv.h"
 #include "bridge/exec/duct_priv.h"
 
 /*
@@ -150,7 +150,7 @@ enum gn_err gn_intake_read(struct gn_intake *intake, struct gn_bufq *into, gn_de
     ask_before_waiting(intake);
     lock(intake);
     while (in_time && !is_decided(intake)) {
-        in_time = gn_cond_wait_until(&intake->duct.may_go_on, &intake->duct.lock, deadline);
+        in_time = gn_thread_cond_wait_until(&intake->duct.may_go_on, &intake->duct.lock, deadline);
     }
     if (intake->shared.is_cancelled) {
         rc = GN_ERR_CLOSED;

@@ -5,8 +5,8 @@
 
 #include "server/base/alloc.h"
 #include "server/base/obj.h"
+#include "server/base/thread_cond.h"
 
-#include "bridge/exec/cond_priv.h"
 #include "bridge/exec/duct_priv.h"
 
 /*
@@ -103,7 +103,7 @@ static enum gn_err wait_for_room(struct gn_pipe *pipe, gn_deadline deadline)
     lock(pipe);
     pipe->shared.is_waiting = true;
     while (in_time && !gn_pipe_is_gone(pipe) && pipe->shared.n_bytes > pipe->limit_bytes / 2) {
-        in_time = gn_cond_wait_until(&pipe->duct.may_go_on, &pipe->duct.lock, deadline);
+        in_time = gn_thread_cond_wait_until(&pipe->duct.may_go_on, &pipe->duct.lock, deadline);
     }
     pipe->shared.is_waiting = false;
     rc = in_time || pipe->shared.n_bytes <= pipe->limit_bytes ? GN_OK : GN_ERR_TIMEOUT;

@@ -9,7 +9,8 @@
 #include "bridge/py/messenger.h"
 
 #include <pthread.h>
-#include <time.h>
+
+#include "server/base/thread_cond.h"
 
 #include "bridge/py/gil_priv.h"
 
@@ -38,14 +39,10 @@ struct gn_messenger {
 struct gn_messenger *gn_messenger_create(struct gn_loop *loop)
 {
     struct gn_messenger *m = gn_xcalloc(sizeof(*m));
-    pthread_condattr_t attr;
 
     m->loop = loop;
     (void)pthread_mutex_init(&m->shared.lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&m->shared.changed, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    gn_thread_cond_init(&m->shared.changed);
     return m;
 }
 
@@ -163,17 +160,13 @@ gn_deadline gn_messenger_waits_since(const struct gn_messenger *messenger)
 
 static bool await_over(struct gn_messenger *m, gn_deadline deadline)
 {
-    struct timespec until = {
-            .tv_sec = (time_t)(deadline / GN_NS_PER_S),
-            .tv_nsec = (long)(deadline % GN_NS_PER_S),
-    };
     bool is_over;
 
     (void)pthread_mutex_lock(&m->shared.lock);
     m->shared.is_ending = true;
     (void)pthread_cond_signal(&m->shared.changed);
     while (!m->shared.is_over && gn_clock_now() < deadline) {
-        (void)pthread_cond_timedwait(&m->shared.changed, &m->shared.lock, &until);
+        (void)gn_thread_cond_wait_until(&m->shared.changed, &m->shared.lock, deadline);
     }
     is_over = m->shared.is_over;
     (void)pthread_mutex_unlock(&m->shared.lock);

@@ -17,6 +17,7 @@
 #include "bridge/py/fork.h"
 #include "bridge/py/pyerr.h"
 #include "bridge/py/pyworker.h"
+#include "server/base/thread_cond.h"
 
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
@@ -192,15 +193,11 @@ static void *give_birth(void *arg)
 static struct gn_pyworker *worker_new(struct gn_pyexec *exec)
 {
     struct gn_pyworker *w = gn_xcalloc(sizeof(*w));
-    pthread_condattr_t attr;
 
     w->exec = exec;
     gn_list_init(&w->link);
     gn_list_init(&w->idle_link);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    gn_thread_cond_init(&w->wake);
     return w;
 }
 
@@ -343,17 +340,13 @@ static void wake_to_leave(struct gn_pyexec *exec)
 }
 
 /* Waits a moment; true once every worker has left. */
-static bool wait_gone(struct gn_pyexec *exec, gn_deadline until_ns)
+static bool wait_gone(struct gn_pyexec *exec, gn_deadline until)
 {
-    struct timespec until = {
-            .tv_sec = (time_t)(until_ns / GN_NS_PER_S),
-            .tv_nsec = (long)(until_ns % GN_NS_PER_S),
-    };
     bool is_gone;
 
     (void)pthread_mutex_lock(&exec->shared.lock);
     if (exec->shared.n_threads > 0 || exec->shared.n_births > 0) {
-        (void)pthread_cond_timedwait(&exec->shared.gone, &exec->shared.lock, &until);
+        (void)gn_thread_cond_wait_until(&exec->shared.gone, &exec->shared.lock, until);
     }
     is_gone = exec->shared.n_threads == 0 && exec->shared.n_births == 0;
     (void)pthread_mutex_unlock(&exec->shared.lock);

@@ -16,6 +16,7 @@
 #include "bridge/py/pyworker.h"
 #include "server/base/log.h"
 #include "server/base/obj.h"
+#include "server/base/thread_cond.h"
 
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
@@ -363,13 +364,8 @@ static unsigned runner_floor(void)
 
 static void init_shared(struct gn_pyexec *exec)
 {
-    pthread_condattr_t attr;
-
     (void)pthread_mutex_init(&exec->shared.lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&exec->shared.gone, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    gn_thread_cond_init(&exec->shared.gone);
     gn_call_queue_init(&exec->shared.queue, exec->options.queue_ms, exec->options.family_limits,
             exec->options.n_families);
     gn_call_costs_init(&exec->costs, exec->options.n_families);

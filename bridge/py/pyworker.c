@@ -15,7 +15,6 @@
 
 #include "bridge/py/pyworker.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "bridge/py/pymeasure.h"
 #include "bridge/py/thread_exit.h"
 #include "server/base/log.h"
+#include "server/base/thread_cond.h"
 
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
@@ -227,19 +227,16 @@ static void leave_locked(struct gn_pyworker *w)
 static bool wait_for_work(struct gn_pyworker *w)
 {
     struct gn_pyexec *exec = w->exec;
-    gn_deadline until_ns = gn_deadline_after_ms(gn_clock_now(), exec->options.idle_ms);
-    struct timespec until = {
-            .tv_sec = (time_t)(until_ns / GN_NS_PER_S),
-            .tv_nsec = (long)(until_ns % GN_NS_PER_S),
-    };
+    gn_deadline idle_until = gn_deadline_after_ms(gn_clock_now(), exec->options.idle_ms);
     bool is_up = true;
 
     (void)pthread_mutex_lock(&exec->shared.lock);
     while (!w->is_awake && is_up) {
-        if (exec->shared.n_threads <= exec->options.min_threads) {
-            (void)pthread_cond_wait(&w->wake, &exec->shared.lock);
-        } else if (pthread_cond_timedwait(&w->wake, &exec->shared.lock, &until) == ETIMEDOUT &&
-                !w->is_awake && exec->shared.n_threads > exec->options.min_threads) {
+        bool may_leave = exec->shared.n_threads > exec->options.min_threads;
+        gn_deadline until = may_leave ? idle_until : GN_NEVER;
+
+        if (!gn_thread_cond_wait_until(&w->wake, &exec->shared.lock, until) && !w->is_awake &&
+                exec->shared.n_threads > exec->options.min_threads) {
             gn_list_unlink(&w->idle_link);
             exec->shared.n_idle--;
             leave_locked(w);

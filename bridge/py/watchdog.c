@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bridge/py/watchdog.h"
 
-#include <time.h>
+#include "server/base/thread_cond.h"
 
 static void *watch(void *arg)
 {
@@ -9,13 +9,8 @@ static void *watch(void *arg)
 
     (void)pthread_mutex_lock(&dog->lock);
     while (!dog->is_over) {
-        struct timespec until = {
-                .tv_sec = (time_t)(dog->deadline / GN_NS_PER_S),
-                .tv_nsec = (long)(dog->deadline % GN_NS_PER_S),
-        };
-
         if (gn_clock_now() < dog->deadline) {
-            (void)pthread_cond_timedwait(&dog->ended, &dog->lock, &until);
+            (void)gn_thread_cond_wait_until(&dog->ended, &dog->lock, dog->deadline);
             continue;
         }
         /* The function may take its time, or never return: not with the lock held. */
@@ -33,14 +28,9 @@ static void *watch(void *arg)
 void gn_watchdog_begin(
         struct gn_watchdog *dog, gn_deadline deadline, gn_watchdog_fn on_late, void *arg)
 {
-    pthread_condattr_t attr;
-
     *dog = (struct gn_watchdog){.deadline = deadline, .on_late = on_late, .arg = arg};
     (void)pthread_mutex_init(&dog->lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&dog->ended, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    gn_thread_cond_init(&dog->ended);
     if (deadline != GN_NEVER) {
         dog->is_running = pthread_create(&dog->thread, NULL, watch, dog) == 0;
     }

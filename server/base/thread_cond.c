@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef GN_BRIDGE_EXEC_COND_PRIV_H
-#define GN_BRIDGE_EXEC_COND_PRIV_H
-
-/* Condition variables of threads, with deadlines on the clock the project uses. */
+#include "server/base/thread_cond.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <time.h>
 
-#include "server/base/clock.h"
-
-static inline void gn_cond_init_monotonic(pthread_cond_t *cond)
+void gn_thread_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;
 
@@ -21,9 +14,7 @@ static inline void gn_cond_init_monotonic(pthread_cond_t *cond)
     (void)pthread_condattr_destroy(&attr);
 }
 
-/** False when the deadline has passed; true on a signal, and now and then without one. */
-static inline bool gn_cond_wait_until(
-        pthread_cond_t *cond, pthread_mutex_t *mutex, gn_deadline deadline)
+bool gn_thread_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, gn_deadline deadline)
 {
     const struct timespec until = {
             .tv_sec = (time_t)(deadline / GN_NS_PER_S),
@@ -36,5 +27,3 @@ static inline bool gn_cond_wait_until(
     }
     return pthread_cond_timedwait(cond, mutex, &until) != ETIMEDOUT;
 }
-
-#endif
