@@ -60,6 +60,12 @@ static struct gn_pyexec_options usual(void)
     return options;
 }
 
+GN_LOOP_THREAD static void begin_waiting(struct exec_call *call)
+{
+    exec_submit(call, "wait");
+    exec_await_python("entered.is_set()");
+}
+
 Test(dump, says_what_each_worker_does)
 {
     const struct gn_pyexec_options options = usual();
@@ -74,8 +80,7 @@ Test(dump, says_what_each_worker_does)
     exec_run_for(20);
     dump();
     assert_has("\nworker gustnado-1: idle\n");
-    exec_submit(&calls[0], "wait");
-    exec_await_python("entered.is_set()");
+    begin_waiting(&calls[0]);
     dump();
     assert_has("\nworker gustnado-1: waiting, for 0.");
     assert_has(" s in call of wait, which had queued ");
@@ -105,8 +110,7 @@ Test(dump, needs_no_gil_and_shows_who_may_hold_it)
 
     exec_begin(&options, SOURCE);
     gn_assert_loop_thread(exec_loop);
-    exec_submit(&call, "wait");
-    exec_await_python("entered.is_set()");
+    begin_waiting(&call);
     exec_python("thread = threading.Thread(target=hold)\n"
                 "thread.start()\n");
     exec_run_for(600);
@@ -129,8 +133,7 @@ Test(dump, may_be_cancelled_at_any_time)
 
     exec_begin(&options, SOURCE);
     gn_assert_loop_thread(exec_loop);
-    exec_submit(&call, "wait");
-    exec_await_python("entered.is_set()");
+    begin_waiting(&call);
     for (unsigned ms = 0; ms < 25; ms += 4) {
         struct gn_pydump *dump = gn_pydump_start(exec_under_test, dumped, NULL);
 

@@ -33,6 +33,7 @@ GN_LOOP_THREAD static void begin_late(struct exec_call *call, const char *name)
 }
 
 #define ENTERED "import threading, time\nentered = threading.Event()\ngate = threading.Event()\n"
+#define WAITS ENTERED "def wait():\n    entered.set()\n    gate.wait()\n"
 
 Test(late, raises_once_and_in_the_call_alone)
 {
@@ -175,11 +176,7 @@ Test(late, counts_a_stuck_worker_and_replaces_it)
     struct exec_call calls[2];
 
     options.exhausted = exhausted;
-    exec_begin(&options,
-            ENTERED "def wait():\n"
-                    "    entered.set()\n"
-                    "    gate.wait()\n"
-                    "def free(): return 1\n");
+    exec_begin(&options, WAITS "def free(): return 1\n");
     gn_assert_loop_thread(exec_loop);
     begin_late(&calls[0], "wait");
     exec_await_log("worker gustnado-1 is stuck: GET /x from somebody has not ended 0.1 s after its "
@@ -200,10 +197,7 @@ Test(late, tells_when_all_are_stuck)
     struct exec_call calls[2];
 
     options.exhausted = exhausted;
-    exec_begin(&options,
-            ENTERED "def wait():\n"
-                    "    entered.set()\n"
-                    "    gate.wait()\n");
+    exec_begin(&options, WAITS);
     gn_assert_loop_thread(exec_loop);
     begin_late(&calls[0], "wait");
     exec_await_log("1 of at most 2 workers are stuck");
@@ -251,10 +245,7 @@ Test(late, without_a_limit_nobody_is_stuck)
     const struct gn_pyexec_options options = usual(0, 1);
     struct exec_call call;
 
-    exec_begin(&options,
-            ENTERED "def wait():\n"
-                    "    entered.set()\n"
-                    "    gate.wait()\n");
+    exec_begin(&options, WAITS);
     gn_assert_loop_thread(exec_loop);
     begin_late(&call, "wait");
     exec_await_log("no answer within the timeout");

@@ -3,6 +3,7 @@
 
 #include "bridge/py/late.h"
 #include "bridge/py/pystats.h"
+#include "tests/bridge/py/exec_fixture.h"
 #include "tests/support/python.h"
 #include "tests/support/test.h"
 
@@ -65,57 +66,52 @@ static void describe(struct gn_pycall *base, struct gn_buf *into)
 static const struct gn_pycall_ops ops = {
         .run = run, .done = done, .refused = refused, .describe_kind = describe};
 
+static const char source[] = "import sys, threading, time\n"
+                             "lock = threading.Lock()\n"
+                             "inside = most = longest = 0\n"
+                             "gate = threading.Event()\n"
+                             "def cheap(): pass\n"
+                             "def sleep():\n"
+                             "    time.sleep(0.02)\n"
+                             "def burn():\n"
+                             "    end = time.thread_time() + 0.02\n"
+                             "    while time.thread_time() < end: pass\n"
+                             "def enter():\n"
+                             "    global inside, most\n"
+                             "    with lock:\n"
+                             "        inside += 1\n"
+                             "        most = max(most, inside)\n"
+                             "def leave():\n"
+                             "    global inside\n"
+                             "    with lock: inside -= 1\n"
+                             "def held():\n"
+                             "    enter()\n"
+                             "    gate.wait()\n"
+                             "    leave()\n"
+                             "def burning():\n"
+                             "    global longest\n"
+                             "    enter()\n"
+                             "    begin = time.monotonic()\n"
+                             "    burn()\n"
+                             "    longest = max(longest, time.monotonic() - begin)\n"
+                             "    leave()\n"
+                             "def reset():\n"
+                             "    global longest, most\n"
+                             "    longest = most = 0\n"
+                             "    return 0\n"
+                             "def spin():\n"
+                             "    while not gate.is_set(): pass\n";
+
 static void begin(struct gn_pyexec_options options)
 {
-    gn_test_python_start("import sys, threading, time\n"
-                         "lock = threading.Lock()\n"
-                         "inside = most = longest = 0\n"
-                         "gate = threading.Event()\n"
-                         "def cheap(): pass\n"
-                         "def sleep():\n"
-                         "    time.sleep(0.02)\n"
-                         "def burn():\n"
-                         "    end = time.thread_time() + 0.02\n"
-                         "    while time.thread_time() < end: pass\n"
-                         "def enter():\n"
-                         "    global inside, most\n"
-                         "    with lock:\n"
-                         "        inside += 1\n"
-                         "        most = max(most, inside)\n"
-                         "def leave():\n"
-                         "    global inside\n"
-                         "    with lock: inside -= 1\n"
-                         "def held():\n"
-                         "    enter()\n"
-                         "    gate.wait()\n"
-                         "    leave()\n"
-                         "def burning():\n"
-                         "    global longest\n"
-                         "    enter()\n"
-                         "    begin = time.monotonic()\n"
-                         "    burn()\n"
-                         "    longest = max(longest, time.monotonic() - begin)\n"
-                         "    leave()\n"
-                         "def reset():\n"
-                         "    global longest, most\n"
-                         "    longest = most = 0\n"
-                         "    return 0\n"
-                         "def spin():\n"
-                         "    while not gate.is_set(): pass\n");
-    cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
-    gn_assert_loop_thread(loop);
-    exec = gn_pyexec_create(loop, &options);
-    gn_py_host_release_gil(gn_test_python_host());
+    exec_begin(&options, source);
+    loop = exec_loop;
+    exec = exec_under_test;
 }
 
 static void end(void)
 {
-    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
-    gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
-    gn_assert_gil();
-    gn_pyexec_destroy(&exec);
-    gn_test_python_stop();
-    gn_loop_destroy(&loop);
+    exec_end(NULL, 0);
 }
 
 static long value(const char *expression)
@@ -129,10 +125,7 @@ static long value(const char *expression)
 
 static void open_gate(void)
 {
-    PyGILState_STATE gil = PyGILState_Ensure();
-
-    gn_test_python_run("gate.set()");
-    PyGILState_Release(gil);
+    exec_python("gate.set()");
 }
 
 GN_LOOP_THREAD static void submit(unsigned at, const char *function, uint32_t key)
@@ -160,6 +153,23 @@ GN_LOOP_THREAD static void teach(const char *function, uint32_t key)
     n_over = 0;
 }
 
+/* Submits `n` dear calls that stay until the gate opens, and waits until `n_inside` run. */
+GN_LOOP_THREAD static void hold(unsigned n, unsigned n_inside)
+{
+    for (unsigned i = 0; i < n; i++) {
+        submit(i, "held", DEAR_KEY);
+    }
+    while (value("inside") < n_inside) {
+        gn_loop_run_once(loop);
+    }
+}
+
+GN_LOOP_THREAD static void let_go(unsigned n)
+{
+    open_gate();
+    await_over(n);
+}
+
 Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeout = 60)
 {
     struct gn_pyexec_options options = gn_pyexec_options_default();
@@ -169,18 +179,12 @@ Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeou
     gn_assert_loop_thread(loop);
     teach("cheap", CHEAP_KEY);
     teach("sleep", DEAR_KEY);
-    for (unsigned i = 0; i < 8; i++) {
-        submit(i, "held", DEAR_KEY);
-    }
-    while (value("inside") < 3) {
-        gn_loop_run_once(loop);
-    }
+    hold(8, 3);
     submit(8, "cheap", CHEAP_KEY);
     await_over(1); /* would wait for ever if the calls that wait had all workers */
     cr_assert_eq(calls[8].n_done, 1);
     cr_assert_eq(value("most"), 3, "one of four workers is kept");
-    open_gate();
-    await_over(9);
+    let_go(9);
     cr_assert_eq(value("most"), 3);
     while (gn_pyexec_stats(exec).busy_dear > 0) { /* workers report after the loop has the call */
         gn_loop_run_once(loop);
@@ -196,14 +200,8 @@ Test(pydispatch, all_workers_wait_while_no_cheap_call_is_about, .timeout = 60)
     begin(options);
     gn_assert_loop_thread(loop);
     teach("sleep", DEAR_KEY);
-    for (unsigned i = 0; i < 4; i++) {
-        submit(i, "held", DEAR_KEY);
-    }
-    while (value("inside") < 4) {
-        gn_loop_run_once(loop);
-    }
-    open_gate();
-    await_over(4);
+    hold(4, 4);
+    let_go(4);
     end();
 }
 
@@ -268,14 +266,8 @@ Test(pydispatch, first_come_first_served_keeps_nobody_back, .timeout = 60)
     gn_assert_loop_thread(loop);
     teach("cheap", CHEAP_KEY);
     teach("sleep", DEAR_KEY);
-    for (unsigned i = 0; i < 4; i++) {
-        submit(i, "held", DEAR_KEY);
-    }
-    while (value("inside") < 4) {
-        gn_loop_run_once(loop);
-    }
-    open_gate();
-    await_over(4);
+    hold(4, 4);
+    let_go(4);
     end();
 }
 
@@ -350,8 +342,7 @@ Test(pydispatch, a_family_at_its_limit_holds_up_nobody_else, .timeout = 60)
     submit(6, "cheap", 0);
     await_over(1);
     cr_assert_eq(calls[6].n_done, 1);
-    open_gate();
-    await_over(7);
+    let_go(7);
     cr_assert_eq(value("most"), 2);
     end();
 }

@@ -3,6 +3,7 @@
 
 #include "bridge/py/pyexec.h"
 #include "bridge/py/pyworker.h"
+#include "tests/bridge/py/exec_fixture.h"
 #include "tests/support/python.h"
 #include "tests/support/test.h"
 
@@ -44,11 +45,9 @@ static const struct gn_pycall_ops ops = {.run = run, .done = done, .refused = re
 
 static void begin(struct gn_pyexec_options options, const char *source)
 {
-    gn_test_python_start(source);
-    cr_assert_eq(gn_loop_create(&loop, NULL), GN_OK);
-    gn_assert_loop_thread(loop);
-    exec = gn_pyexec_create(loop, &options);
-    gn_py_host_release_gil(gn_test_python_host());
+    exec_begin(&options, source);
+    loop = exec_loop;
+    exec = exec_under_test;
 }
 
 /* Runs the function `name` of __main__ on a worker. */
@@ -80,12 +79,7 @@ static bool is(const char *expression)
 
 static void end(void)
 {
-    cr_assert_eq(gn_pyexec_stop(exec, gn_deadline_after_ms(gn_clock_now(), 20000)), GN_OK);
-    gn_py_host_take_gil(gn_test_python_host(), gn_deadline_after_ms(gn_clock_now(), 20000));
-    gn_assert_gil();
-    gn_pyexec_destroy(&exec);
-    gn_test_python_stop();
-    gn_loop_destroy(&loop);
+    exec_end(NULL, 0);
 }
 
 Test(pyworker, is_a_thread_that_python_knows)
