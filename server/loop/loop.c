@@ -25,10 +25,21 @@
  * Timers: libev keeps its own cached clock, read a moment before ours, and
  * waits in milliseconds. A timer that libev finds due but our clock does not is
  * started again for the rest: nobody sees a deadline "reached" too soon.
+ *
+ * When the process was stopped for a while, deadlines are due and their input
+ * has arrived. So timers have the lowest priority, and wait for another poll
+ * when this one brought so many descriptors that more may be ready.
  */
 
 /* A turn that defers again and again ends after so many rounds and polls in between. */
 #define MAX_ROUNDS 16
+
+/* libev asks for 64 events at first, and for more after a poll that brought as many. Of those that
+ * it brought some may be for watchers that others stopped. */
+#define FULL_POLL 32u
+/* So often a timer waits for the next poll. As libev asks for twice as many then, 16 would do for a
+ * million; descriptors that are ready again and again do not hold timers for longer. */
+#define MAX_POSTPONED 16
 
 _Static_assert(sizeof(ev_io) <= sizeof(((struct gn_io *)0)->ev), "ev_io fits");
 _Static_assert(sizeof(ev_timer) <= sizeof(((struct gn_timer *)0)->ev), "ev_timer fits");
@@ -127,6 +138,7 @@ static void on_after_poll(struct ev_loop *ev, ev_check *w, int revents)
     (void)w;
     (void)revents;
     loop->now = gn_clock_now();
+    loop->n_ready = 0;
 }
 
 static void on_wake(struct ev_loop *ev, ev_async *w, int revents)
@@ -332,6 +344,7 @@ static void on_io(struct ev_loop *ev, ev_io *w, int revents)
 
     (void)ev;
     gn_assert_loop_thread(io->loop);
+    io->loop->n_ready++;
     if ((revents & EV_ERROR) != 0) {
         /* libev found the descriptor unusable and stopped: the owner's call will tell why. */
         io->fn(io, watched);
@@ -407,6 +420,11 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int revents)
         start_timer(timer);
         return;
     }
+    if (timer->loop->n_ready >= FULL_POLL && timer->n_postponed < MAX_POSTPONED) {
+        timer->n_postponed++;
+        start_timer(timer);
+        return;
+    }
     timer->fn(timer);
 }
 
@@ -415,13 +433,16 @@ void gn_timer_init(struct gn_timer *timer, struct gn_loop *loop, gn_timer_fn fn)
     timer->loop = loop;
     timer->fn = fn;
     timer->at = GN_NEVER;
+    timer->n_postponed = 0;
     ev_timer_init(timer_watcher(timer), on_timer, 0.0, 0.0);
+    ev_set_priority(timer_watcher(timer), EV_MINPRI);
 }
 
 void gn_timer_start(struct gn_timer *timer, gn_deadline at)
 {
     ev_timer_stop(timer->loop->ev, timer_watcher(timer));
     timer->at = at;
+    timer->n_postponed = 0;
     if (at != GN_NEVER) {
         start_timer(timer);
     }

@@ -124,7 +124,8 @@ typedef void (*gn_timer_fn)(struct gn_timer *timer);
 struct gn_timer {
     struct gn_loop *loop;
     gn_timer_fn fn;
-    gn_deadline at; /* while running */
+    gn_deadline at;       /* while running */
+    unsigned n_postponed; /* private */
     union {
         void *align;
         char bytes[48];
@@ -132,7 +133,11 @@ struct gn_timer {
 };
 
 void gn_timer_init(struct gn_timer *timer, struct gn_loop *loop, gn_timer_fn fn);
-/** Fires once at `at`, at once when that is past; re-arms when running. GN_NEVER stops. */
+/**
+ * Fires once at `at`, at once when that is past; re-arms when running. GN_NEVER stops.
+ * What is due fires after the descriptors that are ready, and when those are many (more than a poll
+ * may have told) up to 16 turns later: what arrived in time can still stop its timer.
+ */
 GN_LOOP_THREAD void gn_timer_start(struct gn_timer *timer, gn_deadline at);
 /** A zeroed gn_timer is accepted. */
 GN_LOOP_THREAD void gn_timer_stop(struct gn_timer *timer);

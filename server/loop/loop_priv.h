@@ -16,6 +16,7 @@ struct gn_loop {
     pthread_t thread;
     struct ev_loop *ev;
     gn_deadline now;         /* read when the poll returned */
+    unsigned n_ready;        /* descriptors told in this turn so far */
     struct gn_list deferred; /* struct gn_defer, in order */
     struct gn_list hooks;    /* struct gn_turn_hook, in order */
     ev_prepare before_poll;

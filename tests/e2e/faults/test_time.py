@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from load import under_load
+from load import WEBSOCKET, frame, read_frame, under_load
 from process import SLOW, Server
+from rawhttp import encode, eventually
 
 HOUR_S = 3600
 
@@ -96,3 +97,60 @@ def test_row31_a_process_that_is_stopped_for_a_while(server, is_long):
             conn.close()
         assert slow.read().body == b"tick\n" * 20
         load.go_on(5)
+
+
+DEADLINE_S = 1.5
+DEADLINES = ["--keep-alive", DEADLINE_S, "--header-timeout", DEADLINE_S,
+             "--body-timeout", DEADLINE_S]
+# What a client has sent (and been answered) before the stop, what it sends meanwhile.
+GET, POST = encode("GET", "/native/1k"), encode("POST", "/native/echo", body=b"x" * 1024)
+HALVES = [(GET, GET)] * 100 + [(GET[:30], GET[30:]), (POST[:-500], POST[-500:])] * 10
+
+
+def begun(server):
+    """A connection for each of HALVES; None when that took so long that one may be due."""
+    conns = [server.connect() for _ in HALVES]
+    began = time.monotonic()
+    for conn, (first, _) in zip(conns, HALVES):
+        conn.send(first)
+        if first == GET:
+            assert conn.read().status == 200
+    if time.monotonic() - began < DEADLINE_S / 2:
+        return conns
+    for conn in conns:
+        conn.close()
+    return None
+
+
+def test_row31_what_arrived_in_time_is_read_before_a_deadline(everything):
+    """All deadlines pass while the process is stopped: whoever has sent meanwhile is answered."""
+    with Server(*everything, *DEADLINES, threads="4:4") as server:
+        assert (conns := eventually(lambda: begun(server), 20 * SLOW))
+        server.signal(signal.SIGSTOP)
+        for conn, (_, second) in zip(conns, HALVES):
+            conn.send(second)
+        time.sleep(DEADLINE_S + 0.1)
+        server.signal(signal.SIGCONT)
+        for conn in conns:
+            assert conn.read().body == b"x" * 1024
+        # They hold for those who are silent.
+        for conn in conns:
+            assert conn.closed_by_peer(5 * SLOW)
+            conn.close()
+
+
+def test_row31_a_websocket_that_answered_a_ping_meanwhile_lives(everything):
+    options = ["--ws-ping-interval", "0.5", "--ws-ping-timeout", "1"]
+    with Server(*everything, *options) as server, server.connect() as conn:
+        conn.start("GET", "/ws", WEBSOCKET)
+        assert conn.head().status == 101
+        kind, data = read_frame(conn)
+        assert kind == 0x89
+        server.signal(signal.SIGSTOP)
+        conn.send(frame(10, data) + frame(1, b"still here"))
+        time.sleep(1.2)
+        server.signal(signal.SIGCONT)
+        assert read_frame(conn) == (0x81, b"still here")
+        kind, data = read_frame(conn)
+        assert kind == 0x89
+        conn.send(frame(10, data))

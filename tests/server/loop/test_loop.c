@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "server/base/alloc.h"
@@ -218,6 +219,106 @@ Test(loop, descriptor_number_may_be_reused)
         close(fds[1]);
     }
     gn_loop_destroy(&loop);
+}
+
+/* ---- descriptors before timers ------------------------------------------ */
+
+enum { N_READY = 300 }; /* far more than one poll returns at first */
+
+struct readiness {
+    struct timed timed;
+    struct watched ready[N_READY];
+};
+
+/** A timer that is due, and `n` descriptors that are readable. The timer must not wait in the heap.
+ */
+GN_LOOP_THREAD static void make_all_ready(struct readiness *r, struct gn_loop *loop, size_t n)
+{
+    int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    cr_assert(fd >= 0);
+    for (size_t i = 0; i < n; i++) {
+        gn_io_init(&r->ready[i].io, loop, i == 0 ? fd : dup(fd), on_watched);
+        cr_assert(gn_io_fd(&r->ready[i].io) >= 0);
+        gn_io_watch(&r->ready[i].io, GN_IO_READ);
+    }
+    gn_timer_init(&r->timed.timer, loop, on_timed);
+    gn_timer_start(&r->timed.timer, gn_loop_now(loop) - GN_NS_PER_S);
+}
+
+GN_LOOP_THREAD static void end_readiness(struct readiness *r, struct gn_loop *loop, size_t n)
+{
+    gn_timer_stop(&r->timed.timer);
+    for (size_t i = 0; i < n; i++) {
+        gn_io_fini(&r->ready[i].io);
+        close(gn_io_fd(&r->ready[i].io));
+    }
+    gn_free(r);
+    gn_loop_destroy(&loop);
+}
+
+static void on_ready_stops_timer(struct gn_io *io, unsigned events)
+{
+    struct readiness *r = GN_CONTAINER_OF(io, struct readiness, ready[0].io);
+
+    gn_assert_loop_thread(io->loop);
+    (void)events;
+    r->ready[0].n_calls++;
+    gn_timer_stop(&r->timed.timer);
+}
+
+Test(loop, what_has_arrived_is_read_before_a_timer_that_is_due)
+{
+    struct gn_loop *loop = new_loop();
+    struct readiness *r = gn_xcalloc(sizeof(*r));
+
+    gn_assert_loop_thread(loop);
+    make_all_ready(r, loop, 1);
+    r->ready[0].io.fn = on_ready_stops_timer;
+    gn_loop_run_once(loop);
+    cr_assert_eq(r->ready[0].n_calls, 1);
+    cr_assert_eq(r->timed.n_fired, 0, "the reading stopped the timer");
+    end_readiness(r, loop, 1);
+}
+
+static void on_ready_once(struct gn_io *io, unsigned events)
+{
+    on_watched(io, events);
+    gn_assert_loop_thread(io->loop);
+    gn_io_watch(io, 0);
+}
+
+Test(loop, more_descriptors_than_a_poll_returns_are_read_before_a_timer)
+{
+    struct gn_loop *loop = new_loop();
+    struct readiness *r = gn_xcalloc(sizeof(*r));
+
+    gn_assert_loop_thread(loop);
+    make_all_ready(r, loop, N_READY);
+    for (size_t i = 0; i < N_READY; i++) {
+        r->ready[i].io.fn = on_ready_once;
+    }
+    gn_loop_run(loop); /* until the timer has fired */
+    for (size_t i = 0; i < N_READY; i++) {
+        cr_assert_eq(r->ready[i].n_calls, 1, "descriptor %zu", i);
+    }
+    end_readiness(r, loop, N_READY);
+}
+
+Test(loop, descriptors_that_are_always_ready_do_not_starve_timers)
+{
+    struct gn_loop *loop = new_loop();
+    struct readiness *r = gn_xcalloc(sizeof(*r));
+    unsigned n_turns = 0;
+
+    gn_assert_loop_thread(loop);
+    make_all_ready(r, loop, N_READY);
+    while (r->timed.n_fired == 0 && n_turns < 100) {
+        gn_loop_run_once(loop);
+        n_turns++;
+    }
+    cr_assert_eq(r->timed.n_fired, 1, "after %u turns", n_turns);
+    end_readiness(r, loop, N_READY);
 }
 
 /* ---- deferred calls and hooks ------------------------------------------ */
