@@ -93,11 +93,29 @@ static bool any_matches(const struct gn_http1_head *head, enum gn_header_id id,
     return false;
 }
 
+/* The value of a field that is no list. NULL when it is missing, and when it came twice: more than
+ * one member is as good as none (RFC 9110 13.1.3 to 13.1.5). */
+static struct gn_slice only_value(const struct gn_http1_head *head, enum gn_header_id id)
+{
+    struct gn_slice value = {NULL, 0};
+
+    for (unsigned i = 0; i < head->n_headers; i++) {
+        if (head->headers[i].id != id) {
+            continue;
+        }
+        if (value.ptr != NULL) {
+            return gn_slice_of(NULL, 0);
+        }
+        value = head->headers[i].value;
+    }
+    return value;
+}
+
 /* True and the date when the field is there, is a date, and there is one to compare with. */
 static bool date_of(const struct gn_http1_head *head, enum gn_header_id id,
         const struct gn_validators *v, int64_t now, int64_t *date_out)
 {
-    struct gn_slice value = gn_http1_head_value(head, id);
+    struct gn_slice value = only_value(head, id);
 
     return value.ptr != NULL && v->has_last_modified &&
             gn_http_date_parse(value, now, date_out) == GN_OK;
@@ -133,11 +151,20 @@ static bool is_news(const struct gn_http1_head *head, const struct gn_validators
     return !date_of(head, GN_HDR_IF_MODIFIED_SINCE, v, now, &date) || v->last_modified_s > date;
 }
 
+/* Methods that neither select nor change a representation know no conditions (13.2.1). */
+static bool selects_nothing(enum gn_http_method method)
+{
+    return method == GN_METHOD_OPTIONS || method == GN_METHOD_TRACE || method == GN_METHOD_CONNECT;
+}
+
 enum gn_precondition gn_http_preconditions(
         const struct gn_http1_head *head, const struct gn_validators *v, int64_t now_unix_s)
 {
     bool is_read = head->method == GN_METHOD_GET || head->method == GN_METHOD_HEAD;
 
+    if (selects_nothing(head->method)) {
+        return GN_PRECONDITION_HOLDS;
+    }
     if (!may_act(head, v, now_unix_s)) {
         return GN_PRECONDITION_FAILED;
     }
@@ -150,10 +177,10 @@ enum gn_precondition gn_http_preconditions(
 bool gn_http_if_range(
         const struct gn_http1_head *head, const struct gn_validators *v, int64_t now_unix_s)
 {
-    struct gn_slice value = gn_http1_head_value(head, GN_HDR_IF_RANGE);
+    struct gn_slice value = only_value(head, GN_HDR_IF_RANGE);
     int64_t date;
 
-    if (value.ptr == NULL) {
+    if (!has(head, GN_HDR_IF_RANGE)) {
         return true;
     }
     if (gn_etag_is_valid(value)) {

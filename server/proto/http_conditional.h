@@ -31,14 +31,19 @@ enum gn_precondition {
 
 /**
  * Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since
- * in the order of RFC 9110 13.2.2. Fields that are malformed do not count.
+ * in the order of RFC 9110 13.2.2. Dates that are malformed, or come twice, do not
+ * count; nor does anything with OPTIONS, TRACE and CONNECT. Ask only where the
+ * answer would be a success without (13.2.1).
  *
  * Units: now_unix_s seconds since 1970, to read dates with two-digit years.
  */
 GN_ANY_THREAD enum gn_precondition gn_http_preconditions(
         const struct gn_http1_head *head, const struct gn_validators *v, int64_t now_unix_s);
 
-/** Whether Range is to be obeyed: there is no If-Range, or it holds (RFC 9110 13.1.5). */
+/**
+ * Whether Range is to be obeyed: there is no If-Range, or it holds (RFC 9110 13.1.5). To be
+ * asked for a GET with a Range only, once the preconditions hold (14.2, 13.2.2).
+ */
 GN_ANY_THREAD bool gn_http_if_range(
         const struct gn_http1_head *head, const struct gn_validators *v, int64_t now_unix_s);
 

@@ -20,20 +20,37 @@ static const struct gn_validators weak = {.exists = true,
         .etag = GN_LIT_INIT("W/\"a\""),
         .has_last_modified = true,
         .last_modified_s = CHANGED};
+static const struct gn_validators dateless = {.exists = true, .etag = GN_LIT_INIT("\"a\"")};
 static const struct gn_validators absent = {.exists = false};
+
+enum {
+    HOLDS = GN_PRECONDITION_HOLDS,
+    SAME_304 = GN_PRECONDITION_NOT_MODIFIED,
+    FAILED = GN_PRECONDITION_FAILED
+};
+
+struct condition {
+    struct gn_slice request;
+    const struct gn_validators *v;
+    int want;
+};
+
+static void check_conditions(const struct condition *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct head_run run;
+
+        head_run_text(&run, cases[i].request);
+        cr_assert_eq(run.result, GN_HTTP1_DONE);
+        cr_assert_eq((int)gn_http_preconditions(&run.head, cases[i].v, NOW), cases[i].want,
+                "case %zu: " GN_SLICE_FMT, i, GN_SLICE_ARG(cases[i].request));
+        head_run_fini(&run);
+    }
+}
 
 Test(http_conditional, evaluates_in_the_order_of_the_rfc)
 {
-    enum {
-        HOLDS = GN_PRECONDITION_HOLDS,
-        SAME_304 = GN_PRECONDITION_NOT_MODIFIED,
-        FAILED = GN_PRECONDITION_FAILED
-    };
-    static const struct {
-        struct gn_slice request;
-        const struct gn_validators *v;
-        int want;
-    } cases[] = {
+    static const struct condition cases[] = {
             {GET(""), &strong, HOLDS},
             {GET("If-None-Match: \"a,b\"\r\n"), &strong, SAME_304},
             {GET("If-None-Match: W/\"a,b\"\r\n"), &strong, SAME_304},
@@ -71,15 +88,42 @@ Test(http_conditional, evaluates_in_the_order_of_the_rfc)
             {GET("If-Match: \"x\"\r\nIf-None-Match: \"a,b\"\r\n"), &strong, FAILED},
     };
 
-    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
-        struct head_run run;
+    check_conditions(cases, GN_ARRAY_LEN(cases));
+}
 
-        head_run_text(&run, cases[i].request);
-        cr_assert_eq(run.result, GN_HTTP1_DONE);
-        cr_assert_eq((int)gn_http_preconditions(&run.head, cases[i].v, NOW), cases[i].want,
-                "case %zu", i);
-        head_run_fini(&run);
-    }
+Test(http_conditional, knows_what_does_not_count)
+{
+    static const struct condition cases[] = {
+            {PUT("If-Match: \"x\", W/\"a,b\", \"a,b\"\r\n"), &strong, HOLDS},
+            {PUT("If-Match: W/\"a,b\"\r\n"), &strong, FAILED},
+            {PUT("If-Match: \"a\"\r\n"), &weak, FAILED},
+            {PUT("If-Match:\r\n"), &strong, FAILED},
+            {PUT("If-Match: *\r\n"), &dateless, HOLDS},
+            {PUT("If-None-Match: \"a,b\"\r\n"), &strong, FAILED},
+            {PUT("If-None-Match: \"x\"\r\n"), &strong, HOLDS},
+            {GET("If-Unmodified-Since: " BEFORE "\r\n"), &strong, FAILED},
+            {GET("If-Unmodified-Since: " SAME "\r\nIf-None-Match: \"a,b\"\r\n"), &strong, SAME_304},
+            {GET("If-Unmodified-Since: " BEFORE "\r\nIf-None-Match: \"a,b\"\r\n"), &strong, FAILED},
+            {GET("If-Unmodified-Since: " AFTER "\r\nIf-Modified-Since: " SAME "\r\n"), &strong,
+                    SAME_304},
+            {REQUEST("HEAD", "If-Modified-Since: " SAME "\r\n"), &strong, SAME_304},
+            /* without a date of last change there is nothing to compare with */
+            {GET("If-Modified-Since: " SAME "\r\n"), &dateless, HOLDS},
+            {PUT("If-Unmodified-Since: " BEFORE "\r\n"), &dateless, HOLDS},
+            /* a date is no list */
+            {GET("If-Modified-Since: " SAME "\r\nIf-Modified-Since: " SAME "\r\n"), &strong, HOLDS},
+            {GET("If-Modified-Since: " SAME ", " SAME "\r\n"), &strong, HOLDS},
+            {PUT("If-Unmodified-Since: " BEFORE "\r\nIf-Unmodified-Since: " BEFORE "\r\n"), &strong,
+                    HOLDS},
+            /* methods that select nothing */
+            {REQUEST("OPTIONS", "If-Match: \"x\"\r\n"), &strong, HOLDS},
+            {REQUEST("OPTIONS", "If-None-Match: *\r\n"), &strong, HOLDS},
+            {REQUEST("TRACE", "If-Unmodified-Since: " BEFORE "\r\n"), &strong, HOLDS},
+            {REQUEST("DELETE", "If-Match: \"x\"\r\n"), &strong, FAILED},
+            {REQUEST("BREW", "If-Match: \"x\"\r\n"), &strong, FAILED},
+    };
+
+    check_conditions(cases, GN_ARRAY_LEN(cases));
 }
 
 Test(http_conditional, if_range_wants_a_strong_validator)
@@ -103,6 +147,14 @@ Test(http_conditional, if_range_wants_a_strong_validator)
             {GET("If-Range: " SAME "\r\n"), &fresh, CHANGED, false},
             {GET("If-Range: " SAME "\r\n"), &absent, NOW, false},
             {GET("If-Range: nonsense\r\n"), &strong, NOW, false},
+            {GET("If-Range: W/\"a,b\"\r\n"), &strong, NOW, false},
+            {GET("If-Range: \"a\"\r\n"), &weak, NOW, false},
+            {GET("If-Range: \"a,b\", \"x\"\r\n"), &strong, NOW, false},
+            {GET("If-Range: *\r\n"), &strong, NOW, false},
+            {GET("If-Range: " BEFORE "\r\n"), &strong, NOW, false},
+            {GET("If-Range: " SAME "\r\n"), &fresh, CHANGED + 1, true},
+            {GET("If-Range: " SAME "\r\n"), &dateless, NOW, false},
+            {GET("If-Range: \"a,b\"\r\nIf-Range: \"a,b\"\r\n"), &strong, NOW, false},
     };
 
     for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {

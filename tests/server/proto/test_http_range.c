@@ -35,6 +35,15 @@ Test(http_range, reads_ranges)
     check(GN_LIT("bytes=0-0, 500-, 2-3"), 1000, "0-0 500-999 2-3 ");
     check(GN_LIT("bytes=0-0,,2-3,"), 1000, "0-0 2-3 ");
     check(GN_LIT("bytes=5000-6000, 0-1"), 1000, "0-1 ");
+    check(GN_LIT("bytes=-1000"), 1000, "0-999 ");
+    check(GN_LIT("bytes=-1"), 1, "0-0 ");
+    check(GN_LIT("bytes=999-"), 1000, "999-999 ");
+    check(GN_LIT("bytes=0-999"), 1000, "0-999 ");
+    check(GN_LIT("bytes=0-1000"), 1000, "0-999 ");
+    check(GN_LIT("bytes=-0, 0-1"), 1000, "0-1 ");
+    check(GN_LIT("bytes=-99999999999999999999999"), 1000, "0-999 ");
+    check(GN_LIT("bytes=500-599, 0-99"), 1000, "500-599 0-99 ");
+    check(GN_LIT("bytes=0-499, 500-999"), 1000, "0-499 500-999 ");
     check(GN_LIT("bytes=0-1,2-3,4-5,6-7,8-9,10-11,12-13,14-15"), 1000,
             "0-1 2-3 4-5 6-7 8-9 10-11 12-13 14-15 ");
 }
