@@ -179,12 +179,18 @@ enum gn_err gn_reply_start(
         struct gn_request *r, int status, const char *content_type, uint64_t body_length)
 {
     struct gn_response head = {.status = status};
+    enum gn_err rc;
 
     gn_assert(!r->is_streamed);
     r->content_type = content_type != NULL ? gn_arena_dup(&r->ex->arena, gn_slice_str(content_type))
                                            : gn_slice_of(NULL, 0);
     fill_headers(r, &head);
-    GN_TRY(gn_exchange_start(r->ex, &head, body_length));
+    rc = gn_exchange_start(r->ex, &head, body_length);
+    if (rc == GN_ERR_INVALID) {
+        gn_log_error("a streamed reply was refused: %s", r->ex->writer.error);
+        return GN_ERR_BUG; /* passed up it is a 500: the client did nothing wrong */
+    }
+    GN_TRY(rc);
     r->is_streamed = true;
     r->status = status;
     return GN_OK;

@@ -76,7 +76,8 @@ GN_EXPORT GN_LOOP_THREAD GN_MUST_CHECK GN_PRINTF(3, 4) enum gn_err
  * An error returned by the handler after it cuts the connection, so that
  * nobody takes the reply for complete.
  *
- * Returns: GN_OK, GN_ERR_INVALID (a header or the status is not allowed), GN_ERR_GONE
+ * Returns: GN_OK, GN_ERR_BUG (a header or the status is not allowed: the log says
+ *          what; passed up it becomes a 500), GN_ERR_GONE
  */
 GN_EXPORT GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_reply_start(
         struct gn_request *r, int status, const char *content_type, uint64_t body_length);

@@ -189,6 +189,121 @@ Test(reply, turns_failures_into_error_pages)
     cr_assert_eq(a.status, gn_err_http_status(GN_ERR_TIMEOUT));
 }
 
+/* ---- injection ---------------------------------------------------------------------------- */
+
+static const char *injected_name;
+static struct gn_slice injected;
+
+GN_LOOP_THREAD static enum gn_err with_injected_header(struct gn_request *r)
+{
+    gn_reply_header(r, injected_name, injected);
+    return gn_reply_text(r, 200, GN_LIT("t"));
+}
+
+GN_LOOP_THREAD static enum gn_err with_injected_headers(struct gn_request *r)
+{
+    gn_reply_header_add(r, "X-Good", GN_LIT("g"));
+    gn_reply_header_add(r, injected_name, injected);
+    return gn_reply_status(r, 200);
+}
+
+GN_LOOP_THREAD static enum gn_err with_injected_redirect(struct gn_request *r)
+{
+    return gn_reply_redirect(r, 302, injected);
+}
+
+GN_LOOP_THREAD static enum gn_err with_injected_type(struct gn_request *r)
+{
+    return gn_reply_bytes(r, 200, "text/plain\r\nX-Evil: 1", GN_LIT("t"));
+}
+
+GN_LOOP_THREAD static enum gn_err with_injected_failure(struct gn_request *r)
+{
+    gn_reply_header(r, injected_name, injected);
+    return gn_fail(r, 403, "a\r\nX-Evil: 1\r\n<b>");
+}
+
+GN_LOOP_THREAD static enum gn_err with_injected_stream(struct gn_request *r)
+{
+    gn_reply_header(r, injected_name, injected);
+    return gn_reply_start(r, 200, "text/plain", 1);
+}
+
+GN_LOOP_THREAD static enum gn_err with_injected_stream_type(struct gn_request *r)
+{
+    return gn_reply_start(r, 200, "text/plain\r\nX-Evil: 1", 1);
+}
+
+/** Nothing of what was to be sent is, and the answer is a whole 500. */
+static void check_injection(gn_request_fn fn, const char *way)
+{
+    struct web_answer a = ask(fn, "");
+
+    cr_assert_eq(a.status, 500, "%s: %d", way, a.status);
+    cr_assert_null(web_field(&a, "X-Evil").ptr, "%s", way);
+    cr_assert_null(web_field(&a, "X-Good").ptr, "%s", way);
+    cr_assert_null(web_field(&a, "Location").ptr, "%s", way);
+    cr_assert(gn_slice_starts_with(a.body, GN_LIT("<!doctype html>")), "%s", way);
+}
+
+Test(reply, lets_no_header_be_injected)
+{
+    static const struct {
+        const char *name;
+        struct gn_slice value;
+    } cases[] = {
+            {"A", GN_LIT_INIT("b\r\nX-Evil: 1")},
+            {"A", GN_LIT_INIT("b\nX-Evil: 1")},
+            {"A", GN_LIT_INIT("b\rX-Evil: 1")},
+            {"A", GN_LIT_INIT("\r\n\r\n<html>")},
+            {"A", GN_LIT_INIT("b\0c")},
+            {"A", GN_LIT_INIT("b\x7f")},
+            {"A\r\nX-Evil", GN_LIT_INIT("1")},
+            {"A\nX-Evil", GN_LIT_INIT("1")},
+            {"A: b\r\nX-Evil", GN_LIT_INIT("1")},
+            {"A B", GN_LIT_INIT("1")},
+            {"A:", GN_LIT_INIT("1")},
+            {"", GN_LIT_INIT("1")},
+            {"Set-Cookie", GN_LIT_INIT("a=b\r\nX-Evil: 1")},
+    };
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        injected_name = cases[i].name;
+        injected = cases[i].value;
+        check_injection(with_injected_header, "header");
+        check_injection(with_injected_headers, "one of several");
+        check_injection(with_injected_failure, "failure");
+        check_injection(with_injected_stream, "stream");
+    }
+    injected = GN_LIT("/there\r\nX-Evil: 1");
+    check_injection(with_injected_redirect, "redirect");
+    injected = GN_LIT("/there\r\n\r\n<script>");
+    check_injection(with_injected_redirect, "redirect with content");
+    check_injection(with_injected_type, "content type");
+    check_injection(with_injected_stream_type, "content type of a stream");
+}
+
+GN_LOOP_THREAD static enum gn_err with_markup_in_the_detail(struct gn_request *r)
+{
+    return gn_fail(r, 403, "a\r\nX-Evil: 1\r\n<b>\"");
+}
+
+Test(reply, a_failures_words_stay_in_the_page)
+{
+    struct web_answer a = ask(with_markup_in_the_detail, "");
+
+    cr_assert_eq(a.status, 403);
+    cr_assert_null(web_field(&a, "X-Evil").ptr);
+    cr_assert_lt(gn_slice_find(a.body, '<'), a.body.len);
+    a.body.len -= 1;
+    cr_assert_null(strstr(a.body.ptr, "<b>"));
+    a = ask(with_markup_in_the_detail, "Accept: application/json\r\n");
+    cr_assert(gn_slice_eq(a.body,
+                      GN_LIT("{\"status\":403,\"error\":\"Forbidden\",\"detail\":\"a\\u000d\\u000a"
+                             "X-Evil: 1\\u000d\\u000a<b>\\\"\"}\n")),
+            "%.*s", (int)a.body.len, a.body.ptr);
+}
+
 /* ---- streams ------------------------------------------------------------------------------ */
 
 GN_LOOP_THREAD static enum gn_err stream(struct gn_request *r)
