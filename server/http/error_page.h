@@ -4,7 +4,9 @@
 
 /*
  * The one small page behind every error the server answers by itself: HTML,
- * or JSON for clients that ask for it and not for HTML. The HTML may be
+ * or JSON for clients that ask for it and not for HTML. Where the head itself was
+ * refused, its Accept counts if it came before what was wrong; where not even
+ * the request line could be read, it is HTML. The HTML may be
  * replaced by a template of the operator's; nothing of the server is in either.
  *
  * A template is HTML with names in double braces: {{status}} is the number,
@@ -39,7 +41,7 @@ bool gn_error_template_names_id(const struct gn_error_template *t);
 
 /** What a page says. */
 struct gn_error_facts {
-    const struct gn_http1_head *head; /* NULL: it could not be read */
+    const struct gn_http1_head *head; /* or the part that could be read; NULL: nothing of it */
     int status;
     struct gn_slice detail;     /* one sentence for the reader; may be empty */
     struct gn_slice request_id; /* may be empty */

@@ -90,12 +90,22 @@ GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, cons
     }
 }
 
+/** The head as far as it could be read; NULL when not even its first line could. */
+GN_LOOP_THREAD static const struct gn_http1_head *head_so_far(
+        const struct gn_http1_conn *c, struct gn_exchange_private *p)
+{
+    if (p == NULL) {
+        return NULL;
+    }
+    return p->has_head ? &p->head : gn_http1_parser_peek(&p->parser, gn_input_peek(&c->in));
+}
+
 GN_LOOP_THREAD static void write_error(
         struct gn_http1_conn *c, struct gn_exchange_private *p, int status, struct gn_slice detail)
 {
     struct gn_http1_writer writer;
     struct gn_buf *out = gn_http1_conn_open_out(c);
-    const struct gn_http1_head *head = p != NULL && p->has_head ? &p->head : NULL;
+    const struct gn_http1_head *head = head_so_far(c, p);
     struct gn_error_facts facts = {.status = status, .detail = detail};
     size_t before = out->len;
 
@@ -106,12 +116,13 @@ GN_LOOP_THREAD static void write_error(
     }
     if (p != NULL) {
         facts = gn_exchange_error_facts(p, status, detail);
+        facts.head = head;
     }
     gn_error_page_write(
             c->server->error_template, &facts, gn_http_server_date(c->server), &writer, out);
     if (p != NULL) {
         p->ex.bytes_out += out->len - before;
-        if (!p->has_head) {
+        if (head == NULL) {
             p->head = (struct gn_http1_head){.minor_version = 1}; /* half of one, for the log */
         }
         p->ex.status = status;

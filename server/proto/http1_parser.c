@@ -22,7 +22,8 @@ enum state {
     REQUEST_LINE, /* in the request line */
     FIELDS,       /* the request line is done */
     DONE,
-    FAILED,
+    FAILED,           /* in the request line or before it */
+    FAILED_IN_FIELDS, /* behind it: the head is what was read so far */
 };
 
 enum { LEADING_BLANK_LINES = 1 };
@@ -57,7 +58,7 @@ static enum gn_http1_result fail(
     p->error.status = status;
     p->error.reason = reason;
     p->error.offset = offset;
-    p->state = FAILED;
+    p->state = p->state == FIELDS ? FAILED_IN_FIELDS : FAILED;
     return GN_HTTP1_ERROR;
 }
 
@@ -251,7 +252,7 @@ enum gn_http1_result gn_http1_parser_feed(
     enum gn_http1_result r = GN_HTTP1_DONE;
 
     *consumed_out = 0;
-    if (p->state == FAILED) {
+    if (p->state == FAILED || p->state == FAILED_IN_FIELDS) {
         return GN_HTTP1_ERROR;
     }
     if (bytes.len == 0) {
@@ -268,6 +269,18 @@ enum gn_http1_result gn_http1_parser_feed(
         *consumed_out = p->line_at;
     }
     return r;
+}
+
+const struct gn_http1_head *gn_http1_parser_peek(struct gn_http1_parser *p, struct gn_slice bytes)
+{
+    if (p->state != FIELDS && p->state != FAILED_IN_FIELDS) {
+        return NULL;
+    }
+    if (p->base != (uintptr_t)bytes.ptr) {
+        gn_http1_head_move(p->head, p->base, bytes.len, bytes.ptr);
+        p->base = (uintptr_t)bytes.ptr;
+    }
+    return p->head;
 }
 
 static void move_slice(struct gn_slice *s, uintptr_t from, size_t len, const char *to)

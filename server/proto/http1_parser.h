@@ -134,6 +134,16 @@ GN_ANY_THREAD GN_HOT GN_MUST_CHECK enum gn_http1_result gn_http1_parser_feed(
 GN_ANY_THREAD bool gn_http1_parser_has_begun(const struct gn_http1_parser *p);
 
 /**
+ * What has been read of a head that is not complete, or was refused: its
+ * request line and the fields up to there. NULL before the end of the request
+ * line. It has no meaning yet (framing, keep_alive): for an answer in the
+ * client's language, not for serving. `bytes` is what was last fed, wherever it
+ * lies now.
+ */
+GN_ANY_THREAD const struct gn_http1_head *gn_http1_parser_peek(
+        struct gn_http1_parser *p, struct gn_slice bytes);
+
+/**
  * Points every slice that lies in the `len` bytes at `from` to the same place
  * in `to`: after the head's bytes were copied, or their buffer has moved and
  * `from`, the address it had, is gone.

@@ -30,6 +30,7 @@ void head_run_feed(struct head_run *run, const struct gn_feed *feed)
         run->bytes = grown;
         run->result =
                 gn_http1_parser_feed(&run->parser, gn_slice_of(run->bytes, n), &run->consumed);
+        run->n_bytes = n;
     }
 }
 

@@ -19,6 +19,7 @@ struct head_run {
     enum gn_http1_result result;
     size_t consumed;
     char *bytes;
+    size_t n_bytes; /* fed so far */
 };
 
 /** Runs until the head is complete, refused, or the feed ends. */

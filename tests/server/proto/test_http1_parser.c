@@ -176,6 +176,57 @@ Test(http1_parser, stays_failed)
     head_run_fini(&run);
 }
 
+static void check_peek(const struct gn_feed *feed, void *arg)
+{
+    struct gn_slice accept = GN_LIT("x/y");
+    struct head_run run = {.limits = GN_HTTP1_LIMITS_DEFAULT};
+    const struct gn_http1_head *head;
+    struct gn_slice all;
+    char *moved;
+
+    head_run_feed(&run, feed);
+    moved = gn_xalloc(run.n_bytes);
+    memcpy(moved, run.bytes, run.n_bytes);
+    all = gn_slice_of(moved, run.n_bytes);
+    memset(run.bytes, '#', run.n_bytes);
+    head = gn_http1_parser_peek(&run.parser, all);
+    if (arg == NULL) {
+        cr_assert_null(head, "%s", feed->way);
+    } else {
+        cr_assert_not_null(head, "%s", feed->way);
+        cr_assert_eq(head->method, GN_METHOD_HEAD);
+        cr_assert(gn_slice_eq(gn_http1_head_value(head, GN_HDR_ACCEPT), accept), "%s", feed->way);
+    }
+    gn_free(moved);
+    head_run_fini(&run);
+}
+
+Test(http1_parser, shows_what_it_has_read_of_a_head)
+{
+    static const struct gn_slice some[] = {
+            GN_LIT_INIT("HEAD / HTTP/1.1\r\nAccept: x/y\r\n"),
+            GN_LIT_INIT("HEAD / HTTP/1.1\r\nAccept: x/y\r\nHost"),
+            GN_LIT_INIT("HEAD / HTTP/1.1\r\nAccept: x/y\r\nno colon\r\n"),
+            GN_LIT_INIT("HEAD / HTTP/1.1\r\nAccept: x/y\r\nHost: a b\r\n"),
+            GN_LIT_INIT("HEAD / HTTP/1.1\r\nAccept: x/y\r\n\r\n"),
+    };
+    static const struct gn_slice none[] = {
+            GN_LIT_INIT("HEAD / HTT"),
+            GN_LIT_INIT("HEAD / HTTP/1.1\r"),
+            GN_LIT_INIT("HEAD / HTTP/2.0\r\nAccept: x/y\r\n"),
+            GN_LIT_INIT("\r\n"),
+    };
+
+    bool wants_some = true;
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(some); i++) {
+        gn_feed_all_ways(some[i], check_peek, &wants_some);
+    }
+    for (size_t i = 0; i < GN_ARRAY_LEN(none); i++) {
+        gn_feed_all_ways(none[i], check_peek, NULL);
+    }
+}
+
 Test(http1_parser, says_where_it_failed)
 {
     struct head_run run;
