@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "server/base/alloc.h"
 #include "server/base/log.h"
 #include "server/http/error_page.h"
@@ -16,6 +19,8 @@
  * of the client's not one more byte is parsed: the error is answered, FIN is
  * sent, and what still arrives is dropped until the client has read the answer.
  */
+
+#define ADVICE_BYTES 320 /* method, part of the path, and the words around them */
 
 /* ---- errors of the client's --------------------------------------------- */
 
@@ -69,18 +74,36 @@ static const char *advice_of(enum gn_notice_kind kind, const char *reason)
     return "";
 }
 
+/** A limit that a handler set for itself is not the option's to raise: says whose it is. */
+static void advise(const struct gn_http1_conn *c, enum gn_notice_kind kind, const char *reason,
+        char text[ADVICE_BYTES])
+{
+    const struct gn_exchange_private *p = c->exchange;
+
+    if (kind != GN_NOTICE_BODY || p->ex.body_limit_bytes == c->server->limits.body_bytes) {
+        (void)snprintf(text, ADVICE_BYTES, "%s", advice_of(kind, reason));
+        return;
+    }
+    (void)snprintf(text, ADVICE_BYTES,
+            "; " GN_SLICE_FMT " " GN_SLICE_FMT " has a limit of its own, %" PRIu64
+            " bytes: raise body_limit_bytes of its route if this was meant to pass",
+            GN_SLICE_ARG(p->head.method_name), (int)GN_MIN(p->head.path.len, (size_t)100),
+            p->head.path.ptr, p->ex.body_limit_bytes);
+}
+
 GN_LOOP_THREAD static void log_refusal(struct gn_http1_conn *c, int status, const char *reason)
 {
     enum gn_notice_kind kind = notice_of(status);
     enum gn_log_level level =
             kind == GN_NOTICE_OTHER && status < 500 ? GN_LOG_INFO : GN_LOG_WARNING;
-    const char *advice = advice_of(kind, reason);
+    char advice[ADVICE_BYTES];
     char peer[GN_ADDR_TEXT_BYTES];
     unsigned n_skipped;
 
     if (!gn_http_server_may_log(c->server, kind, &n_skipped)) {
         return;
     }
+    advise(c, kind, reason, advice);
     gn_addr_format(&c->origin.peer, peer);
     if (n_skipped > 0) {
         gn_log(level, "answered %d to %s: %s%s (and %u more like this)", status, peer, reason,

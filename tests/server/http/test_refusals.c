@@ -160,3 +160,45 @@ Test(refusals, head_gets_no_page)
     cr_assert_eq(strcmp(strstr(got, "\r\n\r\n"), "\r\n\r\n"), 0, "%s", got);
     http_fixture_fini(&f);
 }
+
+/* ---- the log --------------------------------------------------------------------------- */
+
+static void begin_with_a_limit(struct http_fixture *fixture, struct gn_exchange *ex)
+{
+    (void)fixture;
+    if (gn_slice_starts_with(ex->head->path, GN_LIT("/small"))) {
+        ex->body_limit_bytes = 4;
+    }
+}
+
+Test(refusals, a_body_beyond_the_limit_of_its_route_is_that_routes_to_raise)
+{
+    f.begin = begin_with_a_limit;
+    f.limits.body_bytes = 8;
+    http_fixture_start(&f);
+    (void)answer("POST /small HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nabcd", false);
+    (void)answer("POST /large HTTP/1.1\r\n" HOST "Content-Length: 8\r\n\r\nabcdefgh", false);
+    cr_assert_eq(f.n_serve, 2);
+    cr_assert_null(strstr(lines, "413"), "%s", lines);
+    cr_assert_not_null(strstr(
+            answer("PUT /small/\x1b HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n", false), "400"));
+    (void)answer("PUT /small/a HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n", false);
+    cr_assert_not_null(strstr(lines, "answered 413 to"), "%s", lines);
+    cr_assert_not_null(strstr(lines,
+                               "PUT /small/a has a limit of its own, 4 bytes: raise "
+                               "body_limit_bytes of its route"),
+            "%s", lines);
+    cr_assert_null(strstr(lines, "--limit-request-body"), "%s", lines);
+    http_fixture_fini(&f);
+}
+
+Test(refusals, a_body_beyond_the_servers_limit_names_the_option)
+{
+    f.begin = begin_with_a_limit;
+    f.limits.body_bytes = 8;
+    http_fixture_start(&f);
+    (void)answer("POST /large HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n9\r\n", false);
+    cr_assert_not_null(strstr(lines, "raise --limit-request-body"), "%s", lines);
+    cr_assert_null(strstr(lines, "body_limit_bytes"), "%s", lines);
+    http_fixture_fini(&f);
+}
