@@ -28,7 +28,8 @@
  *
  * When the process was stopped for a while, deadlines are due and their input
  * has arrived. So timers have the lowest priority, and wait for another poll
- * when this one brought so many descriptors that more may be ready.
+ * when this one may not have told all that is ready: it brought very many, or
+ * none although the timer is late (the stop itself has interrupted the poll).
  */
 
 /* A turn that defers again and again ends after so many rounds and polls in between. */
@@ -40,6 +41,8 @@
 /* So often a timer waits for the next poll. As libev asks for twice as many then, 16 would do for a
  * million; descriptors that are ready again and again do not hold timers for longer. */
 #define MAX_POSTPONED 16
+/* Polls wait in milliseconds: what comes later than this has been held up. */
+#define LATE_NS (2 * GN_NS_PER_MS)
 
 _Static_assert(sizeof(ev_io) <= sizeof(((struct gn_io *)0)->ev), "ev_io fits");
 _Static_assert(sizeof(ev_timer) <= sizeof(((struct gn_timer *)0)->ev), "ev_timer fits");
@@ -409,6 +412,17 @@ GN_LOOP_THREAD static void start_timer(struct gn_timer *timer)
     ev_timer_start(timer->loop->ev, w);
 }
 
+/** Whether descriptors may be ready of which this turn does not know. */
+GN_LOOP_THREAD static bool waits_for_poll(const struct gn_timer *timer)
+{
+    const struct gn_loop *loop = timer->loop;
+
+    if (loop->n_ready == 0) {
+        return timer->n_postponed == 0 && loop->now - timer->at > LATE_NS;
+    }
+    return loop->n_ready >= FULL_POLL && timer->n_postponed < MAX_POSTPONED;
+}
+
 static void on_timer(struct ev_loop *ev, ev_timer *w, int revents)
 {
     struct gn_timer *timer = GN_CONTAINER_OF(w, struct gn_timer, ev);
@@ -420,7 +434,7 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int revents)
         start_timer(timer);
         return;
     }
-    if (timer->loop->n_ready >= FULL_POLL && timer->n_postponed < MAX_POSTPONED) {
+    if (waits_for_poll(timer)) {
         timer->n_postponed++;
         start_timer(timer);
         return;

@@ -135,8 +135,8 @@ struct gn_timer {
 void gn_timer_init(struct gn_timer *timer, struct gn_loop *loop, gn_timer_fn fn);
 /**
  * Fires once at `at`, at once when that is past; re-arms when running. GN_NEVER stops.
- * What is due fires after the descriptors that are ready, and when those are many (more than a poll
- * may have told) up to 16 turns later: what arrived in time can still stop its timer.
+ * What is due fires after the descriptors that are ready; a turn later when it is late, up to 16
+ * turns when they are more than a poll tells: what arrived in time can still stop its timer.
  */
 GN_LOOP_THREAD void gn_timer_start(struct gn_timer *timer, gn_deadline at);
 /** A zeroed gn_timer is accepted. */

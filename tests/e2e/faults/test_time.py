@@ -51,30 +51,31 @@ def test_row20_a_clock_that_jumps_disconnects_nobody(everything, clock):
         for conn in idle:
             assert conn.get("/native/1k").status == 200
         with under_load(server) as load, server.connect() as slow, server.connect() as half:
-            slow.start("GET", "/slow/trickle?s=0.1&n=20")
+            slow.start("GET", "/slow/trickle?s=0.1&n=15")
             half.send(b"GET /native/1k HTTP/1.1\r\n")
             for jump in (HOUR_S, -HOUR_S):
                 clock.jump(jump)
-                load.go_on(10)
-                time.sleep(1.1 * SLOW)  # the second after the jump has a Date of its own
-                assert abs(date_of(server) - jump) < 3
+                load.go_on(5)
+                assert eventually(lambda: abs(date_of(server) - jump) < 3, 3 * SLOW, 0.05)
                 load.go_on(5)
             clock.jump(0)
             half.send(b"Host: x\r\n\r\n")
             assert half.read().status == 200
-            assert slow.read().body == b"tick\n" * 20
+            assert slow.read().body == b"tick\n" * 15
         for conn in idle:
             assert conn.get("/native/1k").status == 200
             conn.close()
 
 
-@pytest.mark.parametrize("jump", [HOUR_S, -HOUR_S], ids=["forwards", "backwards"])
-def test_row20_deadlines_hold_while_the_clock_jumps(everything, clock, jump):
+def test_row20_deadlines_hold_while_the_clock_jumps(everything, clock):
+    """Forwards it ends no wait too soon, backwards none too late."""
     with Server(*everything, "--keep-alive", "2", threads="4:4", env=clock.env) as server, \
-            under_load(server), server.connect() as conn:
+            under_load(server, fresh_every=1), server.connect() as conn:
         conn.get("/native/1k")
         began = time.monotonic()
-        clock.jump(jump)
+        clock.jump(HOUR_S)
+        assert conn.silent(0.5)
+        clock.jump(-HOUR_S)
         assert conn.closed_by_peer(10)
         assert 1.5 < time.monotonic() - began < 4
 
@@ -82,20 +83,20 @@ def test_row20_deadlines_hold_while_the_clock_jumps(everything, clock, jump):
 def test_row31_a_process_that_is_stopped_for_a_while(server, is_long):
     """Everybody waits, nobody is lost: not who was being served, nor who comes meanwhile."""
     with under_load(server) as load, server.connect() as slow:
-        slow.start("GET", "/slow/trickle?s=0.05&n=20")
+        slow.start("GET", "/slow/trickle?s=0.05&n=10")
         server.signal(signal.SIGSTOP)
         try:
             late = [server.connect() for _ in range(20)]
             for conn in late:
                 conn.start("GET", "/native/1k")
             assert late[0].silent(0.2)
-            time.sleep(5 if is_long else 1.5)
+            time.sleep(5 if is_long else 1)
         finally:
             server.signal(signal.SIGCONT)
         for conn in late:
             assert conn.read().body == b"x" * 1024
             conn.close()
-        assert slow.read().body == b"tick\n" * 20
+        assert slow.read().body == b"tick\n" * 10
         load.go_on(5)
 
 
@@ -122,11 +123,18 @@ def begun(server):
     return None
 
 
+def stop_idle(server):
+    """Stops it while its loop polls, which the stop interrupts: that poll tells of nothing."""
+    time.sleep(0.05)
+    server.signal(signal.SIGSTOP)
+    time.sleep(0.05)
+
+
 def test_row31_what_arrived_in_time_is_read_before_a_deadline(everything):
     """All deadlines pass while the process is stopped: whoever has sent meanwhile is answered."""
     with Server(*everything, *DEADLINES, threads="4:4") as server:
         assert (conns := eventually(lambda: begun(server), 20 * SLOW))
-        server.signal(signal.SIGSTOP)
+        stop_idle(server)
         for conn, (_, second) in zip(conns, HALVES):
             conn.send(second)
         time.sleep(DEADLINE_S + 0.1)
@@ -146,7 +154,7 @@ def test_row31_a_websocket_that_answered_a_ping_meanwhile_lives(everything):
         assert conn.head().status == 101
         kind, data = read_frame(conn)
         assert kind == 0x89
-        server.signal(signal.SIGSTOP)
+        stop_idle(server)
         conn.send(frame(10, data) + frame(1, b"still here"))
         time.sleep(1.2)
         server.signal(signal.SIGCONT)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/base/alloc.h"
@@ -61,7 +64,7 @@ Test(loop, timer_in_the_past_fires_at_once)
     gn_assert_loop_thread(loop);
     gn_timer_init(&t.timer, loop, on_timed);
     gn_timer_start(&t.timer, gn_loop_now(loop) - GN_NS_PER_S);
-    gn_loop_run_once(loop);
+    gn_loop_run(loop);
     cr_assert_eq(t.n_fired, 1);
     gn_timer_start(&t.timer, GN_NEVER);
     cr_assert_not(gn_timer_is_running(&t.timer));
@@ -303,6 +306,68 @@ Test(loop, more_descriptors_than_a_poll_returns_are_read_before_a_timer)
         cr_assert_eq(r->ready[i].n_calls, 1, "descriptor %zu", i);
     }
     end_readiness(r, loop, N_READY);
+}
+
+/* The child's loop is stopped while it polls; then its descriptor becomes ready, its timer due. */
+struct stopped {
+    struct watched pipe;
+    struct timed timed;
+};
+
+static void on_input_stops_timer(struct gn_io *io, unsigned events)
+{
+    struct stopped *s = GN_CONTAINER_OF(io, struct stopped, pipe.io);
+
+    gn_assert_loop_thread(io->loop);
+    on_watched(io, events);
+    gn_timer_stop(&s->timed.timer);
+    gn_loop_stop(io->loop);
+}
+
+/** The exit code says whether the input was seen first. */
+static int run_until_input_or_timer(int fd)
+{
+    struct gn_loop *loop = new_loop();
+    struct stopped s = {.timed = {.n_fired = 0}};
+
+    gn_assert_loop_thread(loop);
+    gn_io_init(&s.pipe.io, loop, fd, on_input_stops_timer);
+    gn_io_watch(&s.pipe.io, GN_IO_READ);
+    gn_timer_init(&s.timed.timer, loop, on_timed);
+    gn_timer_start(&s.timed.timer, gn_loop_after_ms(loop, 300));
+    gn_loop_run(loop);
+    return s.pipe.n_calls == 1 && s.timed.n_fired == 0 ? 0 : 1;
+}
+
+static void sleep_ms(long ms)
+{
+    const struct timespec time = {.tv_nsec = ms * 1000 * 1000};
+
+    (void)nanosleep(&time, NULL);
+}
+
+Test(loop, what_arrived_during_a_stop_is_read_before_a_timer)
+{
+    int fds[2];
+    int status = -1;
+    pid_t child;
+
+    cr_assert_eq(pipe(fds), 0);
+    child = fork();
+    if (child == 0) {
+        _exit(run_until_input_or_timer(fds[0]));
+    }
+    sleep_ms(100); /* should it not poll yet, or be slow with it, the test is easier */
+    cr_assert_eq(kill(child, SIGSTOP), 0);
+    cr_assert_eq(waitpid(child, NULL, WUNTRACED), child);
+    cr_assert_eq(write(fds[1], "x", 1), 1);
+    sleep_ms(400);
+    cr_assert_eq(kill(child, SIGCONT), 0);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status));
+    cr_assert_eq(WEXITSTATUS(status), 0);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 Test(loop, descriptors_that_are_always_ready_do_not_starve_timers)
