@@ -7,6 +7,7 @@ Each view is named by the path; see the functions. /state says what was noted.
 import asyncio
 import concurrent.futures
 import contextvars
+import ctypes
 import faulthandler
 import io
 import json
@@ -384,6 +385,12 @@ def giga(environ, start_response, query):
 def one_big(environ, start_response, query):
     start_response("200 OK", PLAIN)
     return [b"x" * int(query["size"])]
+
+
+def trim(environ, start_response, query):
+    """Gives back what the allocator keeps: what is left is in use."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return ok(start_response)
 
 
 def numpy_sum(environ, start_response, query):

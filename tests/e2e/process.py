@@ -84,13 +84,19 @@ class Server:
             self.kill()
 
     def wait_ready(self, within=20):
+        """Until it answers. The kernel does so for a program that has yet to open this and that:
+        ready is who has seen a client come and go.
+        """
         end = time.monotonic() + within * SLOW
         while True:
             if self.process.poll() is not None:
                 raise AssertionError(
                     f"{' '.join(self.command)}\nended with {self.process.returncode}:\n{self.output()}")
             try:
-                self.connect(1).close()
+                with self.connect(1) as conn:
+                    if not is_peer():
+                        conn.sock.shutdown(socket.SHUT_WR)
+                        conn.rest()
                 return
             except OSError:
                 if time.monotonic() > end:

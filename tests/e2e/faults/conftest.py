@@ -9,6 +9,8 @@ import pytest
 
 from process import is_peer
 
+PATIENCE = ["--timeout", "--queue-timeout", "--keep-alive", "--header-timeout", "--body-timeout",
+            "--body-rate-after", "--write-timeout", "--ws-ping-timeout"]
 LONG = bool(os.environ.get("GN_E2E_FAULTS_LONG"))  # tests/e2e/run --faults-long
 
 
@@ -21,12 +23,17 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def everything(base_dir):
-    """The options that have a server serve all that the load asks for."""
+    """The options that have a server serve all that the load asks for.
+
+    Deadlines are far away, unless a test names them: a machine that stops everybody for a minute
+    is not the fault that it looks into.
+    """
     module = Path(base_dir, "contrib", "bench", "gn_bench_module.so")
     if not module.exists():
         pytest.skip(f"{module} was not built")
     return ["--module", str(module), "--mount", "/slow=slow:application",
-            "--mount", "/careless=careless:application", "echo:application"]
+            "--mount", "/careless=careless:application", "echo:application",
+            *(word for name in PATIENCE for word in (name, "300"))]
 
 
 @pytest.fixture

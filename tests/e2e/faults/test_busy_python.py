@@ -4,17 +4,20 @@ fork, spawn and close what is not theirs. (Odd views without load: ../test_carel
 """
 
 import select
+import statistics
 import time
 
 import pytest
 
 from load import under_load
 from process import SLOW, Server
+from rawhttp import eventually
 
 NATIVE = ("native", "websocket")
+LATE_S = 1 if SLOW == 1 else 3  # the load must not be late
 
 
-def times_of(server, count=40):
+def times_of(server, count=20):
     """How long a new connection takes to get a C handler's page; seconds, sorted."""
     took = []
     for _ in range(count):
@@ -23,6 +26,11 @@ def times_of(server, count=40):
         took.append(time.monotonic() - began)
         time.sleep(0.01)
     return sorted(took)
+
+
+def soon_below(limit_s, measure):
+    """True once a measurement stays below: a busy machine spoils some, a server at fault all."""
+    return eventually(lambda: measure() <= limit_s, 1, 0)
 
 
 def start_each(server, target, count):
@@ -37,36 +45,44 @@ def test_row21_workers_that_all_wait(everything):
     options = ["--queue-limit", "8", "--queue", "fifo"]  # no worker kept back
     with Server(*everything, *options, threads="4:4") as server, \
             under_load(server, kinds=NATIVE) as load:
-        alone = times_of(server)
-        busy = start_each(server, "/slow/sleep?s=2.5", 4)
-        time.sleep(0.3 * SLOW)
+        alone = statistics.median(times_of(server))
+        busy = start_each(server, "/slow/trickle?s=0.1&n=1000", 4)
+        for conn in busy:
+            assert conn.final_head().status == 200
         queued = start_each(server, "/slow/sleep?s=0", 8)
-        time.sleep(0.1 * SLOW)
-        took = []
-        for _ in range(20):
-            with server.connect() as conn:
-                began = time.monotonic()
-                response = conn.get("/slow/sleep?s=0")
-                took.append(time.monotonic() - began)
-                assert response.status == 503 and int(response.get("Retry-After")) > 0
-        assert sorted(took)[len(took) // 2] <= 0.05 * SLOW
-        beside = times_of(server)
-        assert beside[len(beside) // 2] <= 2 * alone[len(alone) // 2] + 0.01 * SLOW
+        assert server.get("/native/1k").status == 200  # by now the loop has seen the eight
+        assert soon_below(0.05 * SLOW, lambda: statistics.median(times_of_refusals(server)))
+        assert soon_below(2 * alone + 0.01 * SLOW, lambda: statistics.median(times_of(server)))
         load.go_on(5)
-        for conn in busy + queued:
+        assert all(conn.silent(0.01) for conn in queued)
+        for conn in busy:
+            conn.reset()
+        for conn in queued:
             assert conn.read().text == "done\n"
             conn.close()
         assert server.get("/slow/sleep?s=0").status == 200
 
 
+def times_of_refusals(server, count=20):
+    took = []
+    for _ in range(count):
+        with server.connect() as conn:
+            began = time.monotonic()
+            response = conn.get("/slow/sleep?s=0")
+            took.append(time.monotonic() - began)
+            assert response.status == 503 and int(response.get("Retry-After")) > 0
+    return took
+
+
 def test_row21_a_full_queue_is_told_at_once(everything):
     """Twelve at the same moment, two workers, two places."""
+    nap_s = 1 + SLOW / 2
     with Server(*everything, "--queue-limit", "2", threads=2) as server:
-        conns = start_each(server, "/careless/nap?s=3", 12)
+        conns = start_each(server, f"/careless/nap?s={nap_s}", 12)
         began = time.monotonic()
         waiting = {conn.sock: conn for conn in conns}
         refused = 0
-        while time.monotonic() - began < 2 and refused < 8:
+        while time.monotonic() - began < nap_s - 0.2 and refused < 8:
             for sock in select.select(list(waiting), [], [], 0.1)[0]:
                 response = waiting.pop(sock).read()
                 assert response.status == 503 and int(response.get("Retry-After")) > 0
@@ -81,25 +97,19 @@ def test_row21_a_full_queue_is_told_at_once(everything):
 
 def test_row22_a_worker_that_is_stuck(everything):
     """Its client is told, the others are served by the workers that are left, and it may return."""
-    with Server(*everything, "--timeout", "1", threads="4:4") as server:
-        # The first call that is late starts a thread, which interrupts late ones from then on.
-        assert server.get("/slow/sleep?s=1.5").status == 504
-        stuck_workers(server)
-
-
-def stuck_workers(server):
-    with under_load(server) as load:
+    with Server(*everything, "--timeout", LATE_S, threads="4:4") as server, \
+            under_load(server) as load:
         began = time.monotonic()
         for conn in start_each(server, "/slow/stuck", 2):
             assert conn.read().status == 504
             conn.close()
-        assert 0.9 < time.monotonic() - began < 4 * SLOW
+        assert LATE_S - 0.1 < time.monotonic() - began < 4 * LATE_S
         load.go_on(10)
         assert server.get("/slow/free").status == 200
 
 
 def test_row22_a_worker_that_is_stuck_for_ever_cannot_hold_the_exit(everything):
-    server = Server(*everything, "--timeout", "1", "--graceful-timeout", "1", threads="4:4")
+    server = Server(*everything, "--timeout", LATE_S, "--graceful-timeout", "1", threads="4:4")
     try:
         with under_load(server, recovers=False):
             assert server.get("/slow/stuck").status == 504
@@ -116,8 +126,7 @@ def test_row23_views_that_hold_the_interpreter(server):
     with under_load(server, kinds=NATIVE) as load:
         busy = start_each(server, "/careless/hog?s=1.5", 4)
         time.sleep(0.2)
-        took = times_of(server)
-        assert took[len(took) * 9 // 10] <= 0.05 * SLOW, took
+        assert soon_below(0.05 * SLOW, lambda: times_of(server)[17])
         with server.connect() as conn:
             conn.send(b"NONSENSE\r\n\r\n")
             assert conn.read().status == 400
