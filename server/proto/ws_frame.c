@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/proto/ws_frame.h"
 
+#include "server/base/alloc.h"
+
 /*
  * Decoder: a step machine of three steps. The header is collected byte by
  * byte up to a length that its second byte determines, and judged as soon as
  * those two bytes are there; only a header that passed every rule starts a
- * payload. Data payload is unmasked and handed out where it lies; control
- * payload, at most 125 bytes, is collected in the decoder.
+ * payload. Payload is unmasked and handed out where it lies. Control payload,
+ * at most 125 bytes, is handed out whole: one that arrives in parts is put
+ * together in memory of its own, which is there for as long as that takes.
  *
  * Invariant: `left` counts payload bytes of the current frame still to come;
  * in_message says that the next data frame must be a continuation.
@@ -40,7 +43,23 @@ bool gn_ws_close_code_is_valid(unsigned code)
 
 void gn_ws_decoder_init(struct gn_ws_decoder *d, const struct gn_ws_decoder_options *options)
 {
-    *d = (struct gn_ws_decoder){.options = *options, .state = HEADER, .header_need = 2};
+    *d = (struct gn_ws_decoder){
+            .message_limit_bytes = options->message_limit_bytes,
+            .allow_compressed = options->allow_compressed,
+            .state = HEADER,
+            .header_need = 2,
+    };
+}
+
+static void drop_control(struct gn_ws_decoder *d)
+{
+    gn_free(d->control);
+    d->control = NULL;
+}
+
+void gn_ws_decoder_fini(struct gn_ws_decoder *d)
+{
+    drop_control(d);
 }
 
 bool gn_ws_decoder_is_idle(const struct gn_ws_decoder *d)
@@ -69,8 +88,7 @@ static const char *error_of_start(const struct gn_ws_decoder *d, unsigned b0, un
             (opcode < GN_WS_CLOSE || opcode > GN_WS_PONG)) {
         return "unknown opcode";
     }
-    if ((b0 & RSV & ~RSV1) != 0 ||
-            ((b0 & RSV1) != 0 && !(d->options.allow_compressed && starts_message))) {
+    if ((b0 & RSV & ~RSV1) != 0 || ((b0 & RSV1) != 0 && !(d->allow_compressed && starts_message))) {
         return "reserved bit set";
     }
     if ((b1 & MASKED) == 0) {
@@ -157,17 +175,15 @@ static void report_data(struct gn_ws_decoder *d, char *bytes, size_t n, struct g
     d->message_started = true;
 }
 
-static void report_close(struct gn_ws_decoder *d, struct gn_ws_event *ev)
+static void report_close(struct gn_ws_decoder *d, struct gn_slice payload, struct gn_ws_event *ev)
 {
-    struct gn_slice payload = gn_slice_of(d->control, d->control_len);
-
     if (payload.len == 1) {
         fail(d, ev, GN_WS_CLOSE_PROTOCOL, "close frame with one byte");
         return;
     }
     ev->code = GN_WS_CLOSE_NO_STATUS;
     if (payload.len >= CLOSE_CODE_BYTES) {
-        ev->code = (uint16_t)read_big_endian((const uint8_t *)d->control, CLOSE_CODE_BYTES);
+        ev->code = (uint16_t)read_big_endian((const uint8_t *)payload.ptr, CLOSE_CODE_BYTES);
         if (!gn_ws_close_code_is_valid(ev->code)) {
             fail(d, ev, GN_WS_CLOSE_PROTOCOL, "close code not allowed on the wire");
             return;
@@ -182,15 +198,15 @@ static void report_close(struct gn_ws_decoder *d, struct gn_ws_event *ev)
     d->state = ENDED;
 }
 
-static void report_control(struct gn_ws_decoder *d, struct gn_ws_event *ev)
+static void report_control(struct gn_ws_decoder *d, struct gn_slice payload, struct gn_ws_event *ev)
 {
     d->state = HEADER;
     if (d->opcode == GN_WS_CLOSE) {
-        report_close(d, ev);
+        report_close(d, payload, ev);
         return;
     }
     ev->kind = d->opcode == GN_WS_PING ? GN_WS_EV_PING : GN_WS_EV_PONG;
-    ev->data = gn_slice_of(d->control, d->control_len);
+    ev->data = payload;
 }
 
 /* The header is complete: settle the frame, and report it when it has no payload. */
@@ -211,7 +227,7 @@ static void begin_frame(struct gn_ws_decoder *d, struct gn_ws_event *ev)
         d->control_len = 0;
         d->state = CONTROL;
         if (d->left == 0) {
-            report_control(d, ev);
+            report_control(d, GN_LIT(""), ev);
         }
         return;
     }
@@ -219,7 +235,7 @@ static void begin_frame(struct gn_ws_decoder *d, struct gn_ws_event *ev)
     if (d->opcode != GN_WS_CONTINUATION) {
         begin_message(d);
     }
-    if (d->left > d->options.message_limit_bytes - d->message_bytes) {
+    if (d->left > d->message_limit_bytes - d->message_bytes) {
         fail(d, ev, GN_WS_CLOSE_TOO_BIG, "message beyond the limit");
         return;
     }
@@ -269,17 +285,30 @@ static size_t step_data(struct gn_ws_decoder *d, char *bytes, size_t len, struct
     return n;
 }
 
-static size_t step_control(
-        struct gn_ws_decoder *d, const char *bytes, size_t len, struct gn_ws_event *ev)
+/* Keeps a part of a control payload; the first one makes room for all of it. */
+static void keep_control(struct gn_ws_decoder *d, const char *bytes, size_t n)
+{
+    if (d->control == NULL) {
+        d->control = gn_xalloc(n + (size_t)d->left);
+    }
+    memcpy(d->control + d->control_len, bytes, n);
+    d->control_len = (uint8_t)(d->control_len + n);
+}
+
+static size_t step_control(struct gn_ws_decoder *d, char *bytes, size_t len, struct gn_ws_event *ev)
 {
     size_t n = (size_t)GN_MIN(d->left, (uint64_t)len);
 
-    memcpy(d->control + d->control_len, bytes, n);
-    d->control_len = (uint8_t)(d->control_len + n);
+    gn_ws_mask(bytes, n, d->mask, d->mask_at);
+    d->mask_at = (uint8_t)((d->mask_at + n) & 3);
     d->left -= n;
+    if (d->control == NULL && d->left == 0) {
+        report_control(d, gn_slice_of(bytes, n), ev);
+        return n;
+    }
+    keep_control(d, bytes, n);
     if (d->left == 0) {
-        gn_ws_mask(d->control, d->control_len, d->mask, 0);
-        report_control(d, ev);
+        report_control(d, gn_slice_of(d->control, d->control_len), ev);
     }
     return n;
 }
@@ -290,6 +319,9 @@ void gn_ws_decoder_feed(struct gn_ws_decoder *d, char *bytes, size_t len, size_t
     size_t at = 0;
 
     *event_out = (struct gn_ws_event){.kind = GN_WS_EV_MORE};
+    if (GN_UNLIKELY(d->control != NULL) && d->state != CONTROL) {
+        drop_control(d); /* it was handed out by the last call */
+    }
     while (at < len && event_out->kind == GN_WS_EV_MORE) {
         switch ((enum state)d->state) {
         case HEADER:

@@ -7,7 +7,8 @@
  * for what clients send (always masked) and an encoder for what we send. The
  * decoder unmasks in place, keeps the fragmentation state, validates text as
  * it passes and holds back nothing: pieces of a message are handed out as
- * they arrive. Control frames are handed out whole.
+ * they arrive. Control frames are handed out whole; one that arrives in parts is
+ * all that a decoder allocates for, while it arrives.
  */
 
 #include <stdbool.h>
@@ -60,7 +61,7 @@ enum gn_ws_event_kind {
 
 struct gn_ws_event {
     enum gn_ws_event_kind kind;
-    struct gn_slice data;     /* DATA: in the input; control: in the decoder, until its next call */
+    struct gn_slice data;     /* in the input; of a control frame until the next call at most */
     enum gn_ws_opcode opcode; /* DATA: GN_WS_TEXT or GN_WS_BINARY, of the message */
     bool is_first;            /* DATA: the message starts here */
     bool is_last;             /* DATA: the message ends with this piece, which may be empty */
@@ -76,13 +77,15 @@ struct gn_ws_decoder_options {
 
 /** Fields are the decoder's own. */
 struct gn_ws_decoder {
-    struct gn_ws_decoder_options options;
+    uint64_t message_limit_bytes;
     uint64_t left;          /* payload bytes of the current frame still to come */
     uint64_t message_bytes; /* payload of the current message, declared so far */
-    uint8_t state;          /* enum in ws_frame.c */
-    uint8_t opcode;         /* of the current frame */
-    bool fin;               /* of the current frame */
-    bool in_message;        /* a fragmented message is open */
+    char *control;          /* owned: a control payload that arrives in parts, or NULL */
+    bool allow_compressed;
+    uint8_t state;   /* enum in ws_frame.c */
+    uint8_t opcode;  /* of the current frame */
+    bool fin;        /* of the current frame */
+    bool in_message; /* a fragmented message is open */
     uint8_t message_opcode;
     bool message_compressed;
     bool message_started; /* its first piece was handed out */
@@ -93,11 +96,12 @@ struct gn_ws_decoder {
     struct gn_utf8 utf8;
     uint8_t mask[4];
     uint8_t header[GN_WS_HEADER_BYTES];
-    char control[GN_WS_CONTROL_BYTES];
 };
 
 GN_ANY_THREAD void gn_ws_decoder_init(
         struct gn_ws_decoder *d, const struct gn_ws_decoder_options *options);
+/** A zeroed one is allowed. */
+GN_ANY_THREAD void gn_ws_decoder_fini(struct gn_ws_decoder *d);
 
 /**
  * Consumes input up to the next event. Call again with the rest until the

@@ -54,7 +54,7 @@ GN_LOOP_THREAD static void end(struct gn_ws_conn *c)
     gn_stream_destroy(&c->stream);
     gn_ws_service_forget(c->service, c);
     c->in_run = false;
-    c->config.ops->close(c, c->code, gn_slice_str(c->reason));
+    c->ops->close(c, c->code, gn_slice_str(c->reason));
 }
 
 /** The close frame is out: tell TCP, and wait for the client to hang up. */
@@ -69,12 +69,12 @@ GN_LOOP_THREAD static void shut(struct gn_ws_conn *c)
 GN_LOOP_THREAD static void tell_drained(struct gn_ws_conn *c)
 {
     if (!c->is_full || c->state != GN_WS_OPEN || c->is_broken ||
-            gn_ws_conn_n_waiting(c) > c->config.queue_bytes / 4) {
+            gn_ws_conn_n_waiting(c) > c->queue_bytes / 4) {
         return;
     }
     c->is_full = false;
-    if (c->config.ops->drained != NULL) {
-        c->config.ops->drained(c);
+    if (c->ops->drained != NULL) {
+        c->ops->drained(c);
         gn_ws_conn_write(c);
     }
 }
@@ -140,7 +140,10 @@ struct gn_ws_conn *gn_ws_conn_create(struct gn_ws_service *service, struct gn_st
     gn_assert(config->ops->message != NULL && config->ops->close != NULL);
     c->magic = GN_WS_CONN_MAGIC;
     c->service = service;
-    c->config = *config;
+    c->ops = config->ops;
+    c->owner = config->owner;
+    c->message_bytes = config->message_bytes;
+    c->queue_bytes = config->queue_bytes;
     c->code = GN_WS_CLOSE_ABNORMAL;
     c->read_wait = GN_IO_READ;
     c->is_busy = true;
@@ -153,7 +156,6 @@ struct gn_ws_conn *gn_ws_conn_create(struct gn_ws_service *service, struct gn_st
         gn_assert(!config->deflate->server_context_takeover &&
                 !config->deflate->client_context_takeover);
         c->deflate_bits = config->deflate->server_window_bits;
-        c->config.deflate = NULL;
     }
     c->stream = *stream;
     *stream = NULL;
@@ -251,7 +253,7 @@ void gn_ws_conn_close(struct gn_ws_conn *c, unsigned code, struct gn_slice reaso
 
 void *gn_ws_conn_owner(const struct gn_ws_conn *c)
 {
-    return c->config.owner;
+    return c->owner;
 }
 
 bool gn_ws_conn_is_open(const struct gn_ws_conn *c)

@@ -59,20 +59,24 @@ enum gn_ws_state {
     GN_WS_OVER,     /* `close` was called; no stream any more */
 };
 
-/** A complete message and the memory it lies in: a block, or a buffer of its own. */
+/** A complete message and the memory it lies in: a block, or memory of its own. */
 struct gn_ws_incoming {
-    enum gn_ws_opcode opcode;
     struct gn_slice payload;
     struct gn_ws_block *block; /* NULL: in `own` */
-    struct gn_buf own;
+    char *own;                 /* of a gn_buf */
+    enum gn_ws_opcode opcode;
 };
 
+/* Some ten thousand of these lie idle in a process: a test holds them to their size. */
 struct gn_ws_conn {
     unsigned magic;
     enum gn_ws_state state;
     struct gn_ws_service *service;
     struct gn_stream *stream; /* NULL when it is over */
-    struct gn_ws_conn_config config;
+    const struct gn_ws_conn_ops *ops;
+    void *owner;
+    size_t message_bytes;
+    size_t queue_bytes;
     struct gn_list link;  /* on service->conns */
     struct gn_list dirty; /* on service->dirty */
 
@@ -92,8 +96,8 @@ struct gn_ws_conn {
     struct gn_timeout stall;
 
     /* the end */
-    uint16_t code; /* for `close` */
     char *reason;  /* the client's, owned; NULL: none */
+    uint16_t code; /* for `close` */
 
     uint8_t deflate_bits; /* window of compressed messages to the client; 0: not agreed */
     uint8_t read_wait;    /* what a read waits for: GN_IO_READ, or GN_IO_WRITE for TLS */

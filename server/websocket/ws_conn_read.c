@@ -29,7 +29,7 @@ bool gn_ws_conn_wants_input(const struct gn_ws_conn *c)
     switch (c->state) {
     case GN_WS_OPEN:
     case GN_WS_CLOSING:
-        return !gn_ws_conn_is_parked(c) && c->out.n_bytes <= c->config.queue_bytes;
+        return !gn_ws_conn_is_parked(c) && c->out.n_bytes <= c->queue_bytes;
     case GN_WS_FAILING:
         return true;
     default:
@@ -42,7 +42,8 @@ bool gn_ws_conn_wants_input(const struct gn_ws_conn *c)
 void gn_ws_incoming_release(struct gn_ws_service *service, struct gn_ws_incoming *m)
 {
     gn_ws_block_unref(service, &m->block);
-    gn_buf_fini(&m->own);
+    gn_free(m->own);
+    m->own = NULL;
     m->payload = gn_slice_of(NULL, 0);
 }
 
@@ -51,6 +52,7 @@ void gn_ws_conn_drop_input(struct gn_ws_conn *c)
     gn_ws_block_unref(c->service, &c->in);
     c->in_at = 0;
     gn_buf_fini(&c->assembly);
+    gn_ws_decoder_fini(&c->decoder);
     if (c->has_next) {
         c->has_next = false;
         gn_ws_incoming_release(c->service, &c->next);
@@ -86,7 +88,7 @@ GN_LOOP_THREAD static void deliver(struct gn_ws_conn *c)
 {
     gn_assert(!c->is_busy && c->in_run);
     c->is_busy = true;
-    c->config.ops->message(c, c->current.opcode, c->current.payload);
+    c->ops->message(c, c->current.opcode, c->current.payload);
 }
 
 /** Takes over the memory of `m`. */
@@ -114,7 +116,7 @@ GN_LOOP_THREAD static void take_from_block(struct gn_ws_conn *c, const struct gn
 GN_LOOP_THREAD static void take_from_buf(
         struct gn_ws_conn *c, enum gn_ws_opcode opcode, struct gn_buf *take)
 {
-    struct gn_ws_incoming m = {.opcode = opcode, .payload = gn_buf_slice(take), .own = *take};
+    struct gn_ws_incoming m = {.opcode = opcode, .payload = gn_buf_slice(take), .own = take->ptr};
 
     *take = (struct gn_buf){0};
     take_message(c, &m);
@@ -153,7 +155,7 @@ GN_LOOP_THREAD static void take_compressed(
     struct gn_buf inflated;
     enum gn_err rc;
 
-    gn_buf_init(&inflated, c->config.message_bytes);
+    gn_buf_init(&inflated, c->message_bytes);
     rc = gn_ws_compress_inflate(&c->service->compress, payload, &inflated);
     if (rc != GN_OK) {
         fail_for(c, rc);
@@ -179,7 +181,7 @@ GN_LOOP_THREAD static void on_piece(struct gn_ws_conn *c, const struct gn_ws_eve
     enum gn_err rc;
 
     if (ev->is_first) {
-        gn_buf_init(&c->assembly, c->config.message_bytes);
+        gn_buf_init(&c->assembly, c->message_bytes);
     }
     rc = gn_buf_append(&c->assembly, ev->data);
     if (rc != GN_OK) {
@@ -210,8 +212,8 @@ GN_LOOP_THREAD static void on_ping(struct gn_ws_conn *c, struct gn_slice payload
         return;
     }
     gn_ws_conn_queue_control(c, GN_WS_PONG, payload);
-    if (c->config.ops->ping != NULL) {
-        c->config.ops->ping(c, payload);
+    if (c->ops->ping != NULL) {
+        c->ops->ping(c, payload);
     }
 }
 
@@ -239,8 +241,8 @@ GN_LOOP_THREAD static void on_event(struct gn_ws_conn *c, const struct gn_ws_eve
         on_ping(c, ev->data);
         break;
     case GN_WS_EV_PONG:
-        if (c->state == GN_WS_OPEN && c->config.ops->pong != NULL) {
-            c->config.ops->pong(c, ev->data);
+        if (c->state == GN_WS_OPEN && c->ops->pong != NULL) {
+            c->ops->pong(c, ev->data);
         }
         break;
     case GN_WS_EV_CLOSE:

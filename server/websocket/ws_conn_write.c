@@ -176,7 +176,7 @@ GN_LOOP_THREAD static enum gn_err check_room(struct gn_ws_conn *c)
     if (c->state != GN_WS_OPEN || c->is_broken) {
         return GN_ERR_GONE;
     }
-    if (gn_ws_conn_n_waiting(c) >= c->config.queue_bytes) {
+    if (gn_ws_conn_n_waiting(c) >= c->queue_bytes) {
         c->is_full = true;
         return GN_ERR_FULL;
     }

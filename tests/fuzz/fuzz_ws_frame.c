@@ -94,6 +94,7 @@ static void decode(
         feed_piece(&d, exact, len, r);
         gn_free(exact);
     }
+    gn_ws_decoder_fini(&d);
 }
 
 /** Text that is refused may have been refused a few bytes earlier or later: the piece counts. */

@@ -104,6 +104,7 @@ static void check(const struct gn_feed *feed, void *arg)
                 feed->way, GN_SLICE_ARG(got));
     }
     gn_buf_fini(&log);
+    gn_ws_decoder_fini(&d);
 }
 
 enum { MAX_FRAMES = 6 };
@@ -256,9 +257,47 @@ Test(ws_frame, lengths_survive_the_round_trip)
         cr_assert(gn_slice_eq(ev.data, gn_slice_of(payload, lengths[i])), "%zu", lengths[i]);
         cr_assert_eq(n, b.len);
         cr_assert(gn_ws_decoder_is_idle(&d));
+        gn_ws_decoder_fini(&d);
         gn_buf_fini(&b);
         gn_free(payload);
     }
+}
+
+/* An idle connection has no room for a control frame: it is made when one arrives in parts, and
+ * given back with the next bytes. */
+Test(ws_frame, has_room_for_a_control_frame_only_while_one_arrives)
+{
+    struct gn_ws_decoder_options options = {.message_limit_bytes = 99};
+    struct gn_ws_decoder d;
+    struct gn_ws_event ev;
+    struct gn_buf b;
+    size_t n;
+
+    cr_assert_leq(sizeof(d), 64);
+    gn_buf_init(&b, 999);
+    append_client_frame(&b, 0x89, GN_LIT("whole"));
+    append_client_frame(&b, 0x89, GN_LIT("in parts"));
+    append_client_frame(&b, 0x8a, GN_LIT(""));
+    gn_ws_decoder_init(&d, &options);
+    gn_ws_decoder_feed(&d, b.ptr, b.len, &n, &ev);
+    cr_assert(gn_slice_eq(ev.data, GN_LIT("whole")));
+    cr_assert_eq(ev.data.ptr, b.ptr + n - ev.data.len, "where it lies");
+    cr_assert_null(d.control);
+    gn_buf_consume(&b, n);
+    gn_ws_decoder_feed(&d, b.ptr, 7, &n, &ev);
+    cr_assert_eq(ev.kind, GN_WS_EV_MORE);
+    cr_assert_not_null(d.control);
+    gn_buf_consume(&b, n);
+    gn_ws_decoder_feed(&d, b.ptr, b.len, &n, &ev);
+    cr_assert_eq(ev.kind, GN_WS_EV_PING);
+    cr_assert(gn_slice_eq(ev.data, GN_LIT("in parts")));
+    gn_buf_consume(&b, n);
+    gn_ws_decoder_feed(&d, b.ptr, b.len, &n, &ev);
+    cr_assert_eq(ev.kind, GN_WS_EV_PONG);
+    cr_assert_eq(ev.data.len, 0);
+    cr_assert_null(d.control);
+    gn_ws_decoder_fini(&d);
+    gn_buf_fini(&b);
 }
 
 Test(ws_frame, encodes_headers)
@@ -331,6 +370,7 @@ Test(ws_frame, knows_when_it_is_idle)
     gn_ws_decoder_feed(&d, b.ptr, b.len, &n, &ev);
     cr_assert(ev.is_last);
     cr_assert(gn_ws_decoder_is_idle(&d));
+    gn_ws_decoder_fini(&d);
     gn_buf_fini(&b);
 }
 

@@ -4,7 +4,31 @@
 #include "tests/server/websocket/ws_fixture.h"
 #include "tests/support/test.h"
 
-/* The end of a connection: who says what, and who is told. */
+#include "server/websocket/ws_conn_priv.h"
+
+/* What a connection is, and its end: who says what, and who is told. */
+
+Test(ws_conn, an_idle_connection_is_small_and_holds_no_buffer)
+{
+    struct ws_fixture f;
+    const struct gn_ws_conn *c;
+
+    cr_assert_leq(sizeof(struct gn_ws_conn), 376);
+    cr_assert_leq(sizeof(struct gn_stream), 120);
+    ws_open(&f, NULL);
+    ws_send(&f, GN_WS_TEXT, true, GN_LIT("hello"));
+    ws_send(&f, GN_WS_PING, true, GN_LIT("anybody?"));
+    cr_assert_eq(f.n_messages, 1);
+    c = f.conn;
+    cr_assert(c->state == GN_WS_OPEN && !c->is_busy && !c->has_next);
+    cr_assert_null(c->in);
+    cr_assert_null(c->decoder.control);
+    cr_assert_null(c->assembly.ptr);
+    cr_assert_null(c->current.own);
+    cr_assert_null(c->current.block);
+    cr_assert(gn_bufq_is_empty(&c->out));
+    ws_end(&f);
+}
 
 Test(ws_conn, returns_the_code_of_a_close)
 {
