@@ -42,7 +42,7 @@ bool gn_etag_eq_weak(struct gn_slice a, struct gn_slice b)
 
 bool gn_etag_eq_strong(struct gn_slice a, struct gn_slice b)
 {
-    return gn_etag_is_valid(a) && a.ptr[0] == '"' && gn_slice_eq(a, b);
+    return gn_etag_is_valid(a) && gn_slice_starts_with(a, GN_LIT("\"")) && gn_slice_eq(a, b);
 }
 
 /* Splits off the next entity tag of a list. Tags may hold commas and backslashes, so the
