@@ -37,7 +37,8 @@ def teach(server, *targets):
 
 
 def test_cheap_requests_pass_dear_ones_that_wait():
-    with Server("slow:application", threads=4) as server, ThreadPoolExecutor(12) as pool:
+    long = ("--timeout", 30 * SLOW, "--queue-timeout", 30 * SLOW)
+    with Server(*long, "slow:application", threads=4) as server, ThreadPoolExecutor(12) as pool:
         teach(server, "/", "/sleep?s=0.05")
         start = time.monotonic()
         dear = [pool.submit(server.get, f"/sleep?s={2 * SLOW}") for _ in range(9)]
