@@ -180,6 +180,7 @@ bool gn_messenger_end(struct gn_messenger **messenger, gn_deadline deadline)
     *messenger = NULL;
     if (m->has_thread) {
         if (!await_over(m, deadline)) {
+            (void)pthread_detach(m->thread); /* it may end yet, and nobody joins it */
             return false;
         }
         (void)pthread_join(m->thread, NULL);
