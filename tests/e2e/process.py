@@ -148,10 +148,19 @@ class Server:
                 pass
         return total
 
+    def is_resting(self):
+        """Whether the program's main thread, which runs its loop, sleeps."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return True
+        return stat.rpartition(")")[2].split()[0] in "SZ"
+
     def settled_fds(self):
-        """Their number once it stands still: an address answers a moment before all is opened."""
-        count = -1
-        while count != self.fds():
+        """Their number once it stands still and the program waits for work: an address answers a
+        moment before all is opened, and on a busy machine moments are long."""
+        count, end = -1, time.monotonic() + 5 * SLOW
+        while count != self.fds() or not (is_peer() or self.is_resting() or time.monotonic() > end):
             count = self.fds()
             time.sleep(0.02)
         return count

@@ -33,6 +33,8 @@ def app(request, serve, site):
         servers.add(server)
         return server
     yield start
+    for server in servers:  # Bottle keeps a thread's last request, its files too, until the next
+        assert server.get("/no/such/path").status == 404
     if request.param == "validated":
         for server in servers:
             assert "AssertionError" not in server.output(), server.output()
