@@ -54,6 +54,20 @@ static struct gn_call_guess stranger_of(const struct gn_call_costs *costs, unsig
     return guess;
 }
 
+/* A call of a kind that is not known yet: its trial, or one beside its trial. */
+static struct gn_call_guess try_out(
+        const struct gn_call_costs *costs, struct gn_call_cost *entry, unsigned family)
+{
+    struct gn_call_guess guess = stranger_of(costs, family);
+
+    if (entry->is_on_trial && guess.class == GN_CALL_CHEAP) {
+        guess.class = GN_CALL_TRIAL;
+    }
+    guess.is_trial = !entry->is_on_trial;
+    entry->is_on_trial = true;
+    return guess;
+}
+
 /* The place of a kind that is not in the row, or none this time. */
 static bool place_in(struct gn_call_row *row, unsigned *way_out)
 {
@@ -88,7 +102,7 @@ bool gn_call_costs_find(
             *guess_out = guess_of(&costs->entries[slot].estimate);
             if (!atomic_load_explicit(
                         &costs->entries[slot].estimate.is_known, memory_order_relaxed)) {
-                *guess_out = stranger_of(costs, family);
+                *guess_out = try_out(costs, &costs->entries[slot], family);
             }
             guess_out->slot = (uint16_t)slot;
             return true;
@@ -99,6 +113,7 @@ bool gn_call_costs_find(
         return true;
     }
     guess_out->slot = (uint16_t)(at * GN_CALL_COST_WAYS + way);
+    guess_out->is_trial = true;
     return false;
 }
 
@@ -111,9 +126,16 @@ void gn_call_costs_admit(
 
     row->keys[slot % GN_CALL_COST_WAYS] = key;
     row->weights[slot % GN_CALL_COST_WAYS] = 1;
-    *entry = (struct gn_call_cost){.key = key, .n_calls = 1};
+    *entry = (struct gn_call_cost){.key = key, .n_calls = 1, .is_on_trial = true};
     for (size_t i = 0; i < n; i++) { /* paths are the client's: nothing a terminal obeys */
         entry->text[i] = text.ptr[i] >= ' ' && text.ptr[i] < 0x7f ? text.ptr[i] : '?';
+    }
+}
+
+void gn_call_costs_tried(struct gn_call_costs *costs, uint16_t slot, uint32_t key)
+{
+    if (costs->entries[slot].key == key) {
+        costs->entries[slot].is_on_trial = false;
     }
 }
 
@@ -147,6 +169,8 @@ static void learn(struct gn_call_estimate *e, const struct gn_call_sample *sampl
     double outside = (double)sample->outside_ns;
     double most = MOST_GROWTH * GN_MAX(e->cpu_ns + e->outside_ns, LEAST_NS);
     unsigned over = e->n_samples < 2 ? 1 : GN_MIN(e->n_samples, (unsigned)MEAN_OVER);
+    bool was_foretold =
+            e->n_samples == 0 && atomic_load_explicit(&e->is_known, memory_order_relaxed);
     unsigned class;
 
     if (e->n_samples > 0 && cpu + outside > most) {
@@ -161,6 +185,9 @@ static void learn(struct gn_call_estimate *e, const struct gn_call_sample *sampl
     e->n_samples += e->n_samples < UINT32_MAX ? 1 : 0;
     class = gn_call_class_of(e->cpu_ns, e->outside_ns,
             atomic_load_explicit(&e->class, memory_order_relaxed) != GN_CALL_CHEAP);
+    if (was_foretold && class != GN_CALL_CHEAP) {
+        return; /* it has come true so far; the second measurement says more */
+    }
     atomic_store_explicit(&e->class, (unsigned char)class, memory_order_relaxed);
     atomic_store_explicit(&e->is_known, e->n_samples >= KNOWN_FROM, memory_order_relaxed);
     atomic_store_explicit(&e->is_settled, e->n_samples >= SETTLED_FROM, memory_order_relaxed);
@@ -186,6 +213,19 @@ void gn_call_costs_learn(struct gn_call_costs *costs, const struct gn_call_guess
     if (guess->is_stranger) {
         learn(&costs->strangers[family], sample);
     }
+}
+
+bool gn_call_costs_foretell(struct gn_call_costs *costs, const struct gn_call_guess *guess,
+        uint32_t key, unsigned class)
+{
+    struct gn_call_estimate *estimate = estimate_of(costs, guess, key);
+
+    if (estimate == NULL || atomic_load_explicit(&estimate->is_known, memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store_explicit(&estimate->class, (unsigned char)class, memory_order_relaxed);
+    atomic_store_explicit(&estimate->is_known, true, memory_order_relaxed);
+    return true;
 }
 
 void gn_call_costs_doubt(

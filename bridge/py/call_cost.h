@@ -17,7 +17,10 @@
  *   stays.
  * - A kind without an estimate of its own is a stranger and is taken for what
  *   strangers of its family (a mount) have cost lately: who invents paths to a
- *   dear view makes strangers dear, not the kinds that are known.
+ *   dear view makes strangers dear, not the kinds that are known. One such call
+ *   is its trial: those that come meanwhile are taken for dear ones of the smallest
+ *   size, and for what the trial is as soon as that has run for long. So a kind that
+ *   turns out dear has not filled the workers by then.
  *
  * Thread: find and name are the loop's. learn and the reports hold the
  * executor's lock; find takes it from the caller when it must change an entry
@@ -51,6 +54,7 @@ struct gn_call_estimate {
 struct gn_call_cost {
     struct gn_call_estimate estimate; /* under the executor's lock; atomics: any thread */
     uint64_t n_calls;                 /* the loop's */
+    bool is_on_trial;                 /* likewise: a call is out that shall show what it costs */
     uint32_t key;                     /* written by the loop with the lock held */
     char text[GN_CALL_COST_TEXT_BYTES];
 };
@@ -72,6 +76,7 @@ struct gn_call_guess {
     uint16_t slot; /* of the kind's entry, or GN_CALL_COST_NONE */
     uint8_t class;
     bool is_stranger; /* the guess is about strangers in general */
+    bool is_trial;    /* gn_call_costs_tried follows */
     bool is_settled;
 };
 
@@ -99,10 +104,24 @@ GN_LOOP_THREAD bool gn_call_costs_find(struct gn_call_costs *costs, uint32_t key
 GN_LOOP_THREAD void gn_call_costs_admit(
         struct gn_call_costs *costs, uint16_t slot, uint32_t key, struct gn_slice text);
 
+/** The call that was a kind's trial has ended, or will never run. */
+GN_LOOP_THREAD void gn_call_costs_tried(struct gn_call_costs *costs, uint16_t slot, uint32_t key);
+
 /** Takes a measurement in. With the lock held; nothing happens when the slot has another kind by
  *  now. */
 void gn_call_costs_learn(struct gn_call_costs *costs, const struct gn_call_guess *guess,
         uint32_t key, unsigned family, const struct gn_call_sample *sample);
+
+/**
+ * A call that still runs has turned out to be of a dear class, and nothing is
+ * known about its kind yet: its kind is taken for that until it has been
+ * measured twice, or once as cheap. With the lock held.
+ *
+ * Returns: true   that is news: waiting calls of this kind are of this class
+ *          false  the kind is known, or was foretold, or has no place
+ */
+bool gn_call_costs_foretell(struct gn_call_costs *costs, const struct gn_call_guess *guess,
+        uint32_t key, unsigned class);
 
 /** A call of a kind that seemed cheap took long and was not measured: measure the next ones. */
 void gn_call_costs_doubt(

@@ -98,6 +98,38 @@ void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call)
     set_count(queue, gn_call_queue_count(queue) - 1);
 }
 
+void gn_call_queue_reclass(
+        struct gn_call_queue *queue, unsigned family, uint32_t key, unsigned from, unsigned class)
+{
+    struct gn_call_lanes *lanes = &queue->lanes[queue->families[family].lanes];
+    struct gn_list *to = &lanes->calls[class];
+    struct gn_list *at = to->next; /* what comes behind the next that moves */
+    struct gn_list *node;
+    struct gn_list *tmp;
+
+    gn_assert(from != class);
+    GN_LIST_FOREACH (node, tmp, &lanes->calls[from]) {
+        struct gn_pycall *call = GN_LIST_ENTRY(node, struct gn_pycall, link);
+
+        if (call->key != key || call->family != family) {
+            continue;
+        }
+        while (at != to &&
+                GN_LIST_ENTRY(at, struct gn_pycall, link)->queued_at <= call->queued_at) {
+            at = at->next;
+        }
+        gn_list_unlink(node);
+        gn_list_append(at, node);
+        call->class = (uint8_t) class;
+        lanes->n[from]--;
+        lanes->n[class]++;
+        lanes->filled |= 1U << class;
+    }
+    if (lanes->n[from] == 0) {
+        lanes->filled &= ~(1U << from);
+    }
+}
+
 void gn_call_queue_begin(struct gn_call_queue *queue, unsigned family)
 {
     queue->families[family].n_running++;

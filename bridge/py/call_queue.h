@@ -89,6 +89,11 @@ struct gn_call_ready {
 struct gn_call_ready gn_call_queue_ready(
         const struct gn_call_queue *queue, const struct gn_call_room *room);
 
+/** Calls of that family and key which have the class `from` are of another class after all; they
+ *  keep their order of arrival. O(calls of that class). */
+void gn_call_queue_reclass(
+        struct gn_call_queue *queue, unsigned family, uint32_t key, unsigned from, unsigned class);
+
 /** Takes one call out, wherever it stands. O(1). */
 void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call);
 

@@ -270,26 +270,49 @@ static enum gn_call_kind kind_since_first(
     return used_ns >= wall_ns / WAITS_BELOW ? GN_CALL_DOES_BOTH : GN_CALL_WAITS;
 }
 
-/* Classes the call of a worker anew if it runs for longer than its class says. */
-static void reclass_locked(struct gn_pyworker *w, gn_deadline now, int64_t cpu_ns)
+/* The first of its kind has turned out dear: those that wait behind it will too. */
+GN_LOOP_THREAD static void foretell_locked(struct gn_pyworker *w)
 {
+    struct gn_pyexec *exec = w->exec;
+    const struct gn_pycall *call = atomic_load_explicit(&w->call, memory_order_acquire);
+    struct gn_call_guess guess = {.slot = GN_CALL_COST_NONE};
+
+    if (call == NULL || call->key == 0) { /* it is on its way back; until then it is not freed */
+        return;
+    }
+    guess.slot = call->slot;
+    if (gn_call_costs_foretell(&exec->costs, &guess, call->key, w->class) &&
+            w->class != GN_CALL_TRIAL) {
+        gn_call_queue_reclass(
+                &exec->shared.queue, call->family, call->key, GN_CALL_TRIAL, w->class);
+    }
+}
+
+/* Classes the call of a worker anew if it runs for longer than its class says. */
+GN_LOOP_THREAD static void reclass_locked(struct gn_pyworker *w, gn_deadline now, int64_t cpu_ns)
+{
+    bool was_cheap = w->class == GN_CALL_CHEAP;
     unsigned size = gn_call_size(w->class);
     enum gn_call_kind kind = gn_call_kind(w->class);
 
     if (size + 1 < GN_CALL_SIZES && now - w->began > patience_ns(w->class)) {
         size++;
-        w->is_promoted = w->is_promoted || w->class == GN_CALL_CHEAP;
-        w->exec->shared.n_reclassed += w->class == GN_CALL_CHEAP ? 1 : 0;
+        w->is_promoted = w->is_promoted || was_cheap;
+        w->exec->shared.n_reclassed += was_cheap ? 1 : 0;
     }
     if (w->is_promoted) {
         kind = kind_since_first(w, now, cpu_ns);
     }
     if (size > 0 && gn_call_class(size, kind) != w->class) {
         gn_pyworker_set_class_locked(w, gn_call_class(size, kind));
+        if (was_cheap) {
+            foretell_locked(w);
+        }
     }
 }
 
-static void look_at_locked(struct gn_pyworker *w, gn_deadline now, int64_t elapsed_ns)
+GN_LOOP_THREAD static void look_at_locked(
+        struct gn_pyworker *w, gn_deadline now, int64_t elapsed_ns)
 {
     int64_t cpu_ns = cpu_of(w->cpu_clock);
 

@@ -138,9 +138,17 @@ void gn_pyexec_unlock(struct gn_pyexec *exec, const struct gn_pywake *wake)
 
 /* ---- calls that come back -------------------------------------------------------- */
 
-GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call, enum gn_err why)
+GN_LOOP_THREAD static void let_go(struct gn_pyexec *exec, struct gn_pycall *call)
 {
     call->state = GN_PYCALL_NEW;
+    if (GN_UNLIKELY(call->is_trial)) {
+        gn_call_costs_tried(&exec->costs, call->slot, call->key);
+    }
+}
+
+GN_LOOP_THREAD static void refuse(struct gn_pyexec *exec, struct gn_pycall *call, enum gn_err why)
+{
+    let_go(exec, call);
     exec->own.n_late += why == GN_ERR_TIMEOUT ? 1 : 0;
     call->ops->refused(call, why);
 }
@@ -177,7 +185,7 @@ GN_LOOP_THREAD static void take_ended(struct gn_pyexec *exec)
         if (call->state == GN_PYCALL_LATE) {
             refuse(exec, call, GN_ERR_TIMEOUT);
         } else {
-            call->state = GN_PYCALL_NEW;
+            let_go(exec, call);
             exec->own.n_completed++;
             call->ops->done(call);
         }
@@ -293,6 +301,7 @@ GN_LOOP_THREAD static void guess(struct gn_pyexec *exec, struct gn_pycall *call)
     }
     call->slot = guess.slot;
     call->is_stranger = guess.is_stranger;
+    call->is_trial = guess.is_trial;
     call->is_measured = !guess.is_settled || guess.class != GN_CALL_CHEAP;
     call->class = exec->options.is_fifo ? GN_CALL_CHEAP : guess.class;
 }
@@ -334,7 +343,7 @@ bool gn_pyexec_withdraw(struct gn_pyexec *exec, struct gn_pycall *call)
         is_ours = true;
     }
     if (is_ours) {
-        call->state = GN_PYCALL_NEW;
+        let_go(exec, call);
         exec->own.n_withdrawn++;
     }
     (void)pthread_mutex_unlock(&exec->shared.lock);

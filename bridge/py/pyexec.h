@@ -86,6 +86,7 @@ struct gn_pycall {
     uint16_t slot;          /* private: of the kind's estimate */
     uint8_t class;          /* private: bridge/py/call_class.h */
     bool is_stranger;       /* private: the class is a guess */
+    bool is_trial;          /* private: the first of its kind */
     bool is_measured;       /* private: it is worth to measure this one */
     bool is_quick;          /* set by the worker: its calls are short as a rule, and this one too */
     int state;              /* private, under the executor's lock */

@@ -68,6 +68,67 @@ Test(call_cost, forgets_a_first_call_that_paid_for_imports)
     gn_call_costs_fini(&costs);
 }
 
+Test(call_cost, one_call_of_an_unknown_kind_is_its_trial)
+{
+    struct gn_call_guess guess;
+
+    gn_call_costs_init(&costs, 2);
+    guess = find(1, 0);
+    cr_assert(guess.is_trial);
+    cr_assert_eq(guess.class, GN_CALL_CHEAP);
+    cr_assert_eq(GN_CALL_TRIAL, gn_call_class(1, GN_CALL_COMPUTES));
+    cr_assert_eq(find(1, 0).class, GN_CALL_TRIAL);
+    cr_assert_not(find(1, 0).is_trial);
+    cr_assert_eq(find(3, 0).class, GN_CALL_CHEAP, "of its own kind");
+    gn_call_costs_tried(&costs, guess.slot, 99); /* that kind has no place any more */
+    cr_assert_not(find(1, 0).is_trial);
+    gn_call_costs_tried(&costs, guess.slot, 1);
+    guess = find(1, 0);
+    cr_assert(guess.is_trial, "again, as it is not known yet");
+    cr_assert_eq(guess.class, GN_CALL_CHEAP);
+    run_often(2, 1, 0, 100 * US, 0);
+    guess = find(1, 0);
+    cr_assert_not(guess.is_trial);
+    cr_assert_eq(guess.class, GN_CALL_CHEAP);
+    run_often(4, 5, 1, 0, 50 * MS);
+    cr_assert_eq(find(7, 1).class, gn_call_class(2, GN_CALL_WAITS), "strangers are dear now");
+    cr_assert_eq(find(7, 1).class, gn_call_class(2, GN_CALL_WAITS), "and more of them as well");
+    gn_call_costs_fini(&costs);
+}
+
+Test(call_cost, foretells_what_a_first_call_has_shown_before_its_end)
+{
+    struct gn_call_guess guess;
+
+    gn_call_costs_init(&costs, 1);
+    guess = find(1, 0);
+    cr_assert(gn_call_costs_foretell(&costs, &guess, 1, gn_call_class(1, GN_CALL_WAITS)));
+    cr_assert_not(gn_call_costs_foretell(&costs, &guess, 1, gn_call_class(1, GN_CALL_COMPUTES)),
+            "once is enough");
+    guess = find(1, 0);
+    cr_assert_not(guess.is_stranger);
+    cr_assert_not(guess.is_settled, "it is still measured");
+    cr_assert_eq(guess.class, gn_call_class(1, GN_CALL_WAITS));
+    cr_assert(find(3, 0).is_stranger, "nothing is said about other kinds");
+    (void)run(1, 0, 0, 50 * MS);
+    guess = find(1, 0);
+    cr_assert_not(guess.is_stranger, "so far it has come true");
+    cr_assert_eq(guess.class, gn_call_class(1, GN_CALL_WAITS));
+    (void)run(1, 0, 100 * US, 0); /* the first paid for imports */
+    cr_assert_eq(find(1, 0).class, GN_CALL_CHEAP);
+    guess = find(1, 0);
+    cr_assert_not(gn_call_costs_foretell(&costs, &guess, 1, gn_call_class(1, GN_CALL_WAITS)),
+            "one outlier of a kind that is known");
+    cr_assert_eq(find(1, 0).class, GN_CALL_CHEAP);
+    guess = find(5, 0);
+    cr_assert(gn_call_costs_foretell(&costs, &guess, 5, gn_call_class(1, GN_CALL_WAITS)));
+    (void)run(5, 0, 100 * US, 0); /* it was somebody else who kept the processor */
+    cr_assert(find(5, 0).is_stranger);
+    guess.slot = GN_CALL_COST_NONE;
+    cr_assert_not(gn_call_costs_foretell(&costs, &guess, 9, gn_call_class(1, GN_CALL_WAITS)));
+    gn_call_costs_fini(&costs);
+}
+
 Test(call_cost, one_outlier_makes_no_kind_dear_and_a_change_does)
 {
     gn_call_costs_init(&costs, 1);

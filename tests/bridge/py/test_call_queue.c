@@ -58,6 +58,46 @@ Test(call_queue, gives_up_any_call)
     gn_call_queue_fini(&queue);
 }
 
+Test(call_queue, moves_a_kind_to_another_class_in_order_of_arrival)
+{
+    static const struct {
+        int at_ms;
+        uint32_t key;
+        unsigned class;
+    } arrivals[] = {
+            {0, 7, WAITS(1)},
+            {1, 5, GN_CALL_TRIAL},
+            {2, 7, GN_CALL_TRIAL},
+            {3, 8, WAITS(1)},
+            {4, 7, GN_CALL_TRIAL},
+            {5, 7, WAITS(1)},
+            {6, 5, GN_CALL_TRIAL},
+    };
+    struct gn_pycall calls[GN_ARRAY_LEN(arrivals)] = {0};
+    struct gn_call_queue queue;
+
+    begin(&queue, 0);
+    for (unsigned i = 0; i < GN_ARRAY_LEN(arrivals); i++) {
+        calls[i].queued_at = arrivals[i].at_ms * GN_NS_PER_MS;
+        calls[i].key = arrivals[i].key;
+        calls[i].class = (uint8_t)arrivals[i].class;
+        publish(&queue, &calls[i], 1);
+    }
+    gn_call_queue_reclass(&queue, 0, 7, GN_CALL_TRIAL, WAITS(1));
+    cr_assert_eq(gn_call_queue_count(&queue), GN_ARRAY_LEN(arrivals));
+    cr_assert_eq(gn_call_queue_ready(&queue, &roomy).n_dear, 5 + 1, "waiting ones, and one");
+    for (unsigned i = 0; i < GN_ARRAY_LEN(arrivals); i++) {
+        cr_assert_eq(calls[i].class, calls[i].key == 5 ? GN_CALL_TRIAL : WAITS(1), "%u", i);
+    }
+    gn_call_queue_reclass(&queue, 0, 5, GN_CALL_TRIAL, WAITS(1));
+    cr_assert_eq(gn_call_queue_ready(&queue, &roomy).n_dear, GN_ARRAY_LEN(arrivals));
+    for (unsigned i = 0; i < GN_ARRAY_LEN(arrivals); i++) {
+        cr_assert_eq(gn_call_queue_pop(&queue, &roomy, true), &calls[i], "%u", i);
+    }
+    cr_assert_null(gn_call_queue_pop(&queue, &roomy, true));
+    gn_call_queue_fini(&queue);
+}
+
 /* ---- order ------------------------------------------------------------------------ */
 
 struct arrival {

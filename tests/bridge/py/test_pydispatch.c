@@ -141,6 +141,14 @@ GN_LOOP_THREAD static void await_over(unsigned n)
     }
 }
 
+/* Workers report the end of a call after the loop has it. */
+GN_LOOP_THREAD static void await_no_dear(void)
+{
+    while (gn_pyexec_stats(exec).busy_dear > 0) {
+        gn_loop_run_once(loop);
+    }
+}
+
 /* Calls `function` often enough, one after the other, for its kind to be known. */
 GN_LOOP_THREAD static void teach(const char *function, uint32_t key)
 {
@@ -170,6 +178,47 @@ GN_LOOP_THREAD static void let_go(unsigned n)
     await_over(n);
 }
 
+/* True when the statistics have a line that begins so and says that after it. */
+GN_LOOP_THREAD static bool stats_say(const char *begin_of_line, const char *what)
+{
+    struct gn_buf text;
+    struct gn_slice rest;
+    struct gn_slice line;
+    bool is_there = false;
+
+    gn_buf_init(&text, 16384);
+    gn_pyexec_stats_text(exec, &text);
+    rest = gn_buf_slice(&text);
+    while (!is_there && rest.ptr != NULL && gn_slice_split(&rest, '\n', &line)) {
+        char copy[256];
+
+        (void)snprintf(copy, sizeof(copy), GN_SLICE_FMT, GN_SLICE_ARG(line));
+        is_there = strstr(copy, begin_of_line) == copy &&
+                strstr(copy + strlen(begin_of_line), what) != NULL;
+    }
+    gn_buf_fini(&text);
+    return is_there;
+}
+
+/* A machine that takes the processor away all the time makes it look like waiting: again then. */
+GN_LOOP_THREAD static void teach_cheap(void)
+{
+    do {
+        teach("cheap", CHEAP_KEY);
+    } while (!stats_say("  cheap ", "  cheap"));
+}
+
+GN_LOOP_THREAD static void teach_burning(void)
+{
+    do {
+        teach("burn", DEAR_KEY);
+    } while (!stats_say("  burn ", "  computes 16ms+"));
+}
+
+/* One of 20 ms of processor that takes more than 256 ms is counted as larger, and one of its own
+   size may begin beside it: on a machine so busy it shows nothing, and is done again. */
+#define IS_BUSY "longest > 0.2"
+
 Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeout = 60)
 {
     struct gn_pyexec_options options = gn_pyexec_options_default();
@@ -177,7 +226,7 @@ Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeou
     options.max_threads = 4;
     begin(options);
     gn_assert_loop_thread(loop);
-    teach("cheap", CHEAP_KEY);
+    teach_cheap();
     teach("sleep", DEAR_KEY);
     hold(8, 3);
     submit(8, "cheap", CHEAP_KEY);
@@ -186,9 +235,7 @@ Test(pydispatch, a_cheap_call_finds_a_worker_beside_dear_ones_that_wait, .timeou
     cr_assert_eq(value("most"), 3, "one of four workers is kept");
     let_go(9);
     cr_assert_eq(value("most"), 3);
-    while (gn_pyexec_stats(exec).busy_dear > 0) { /* workers report after the loop has the call */
-        gn_loop_run_once(loop);
-    }
+    await_no_dear();
     end();
 }
 
@@ -204,39 +251,6 @@ Test(pydispatch, all_workers_wait_while_no_cheap_call_is_about, .timeout = 60)
     let_go(4);
     end();
 }
-
-/* True when the statistics have a line that begins so and says that. */
-GN_LOOP_THREAD static bool stats_say(const char *begin_of_line, const char *what)
-{
-    struct gn_buf text;
-    struct gn_slice rest;
-    struct gn_slice line;
-    bool is_there = false;
-
-    gn_buf_init(&text, 16384);
-    gn_pyexec_stats_text(exec, &text);
-    rest = gn_buf_slice(&text);
-    while (!is_there && rest.ptr != NULL && gn_slice_split(&rest, '\n', &line)) {
-        char copy[256];
-
-        (void)snprintf(copy, sizeof(copy), GN_SLICE_FMT, GN_SLICE_ARG(line));
-        is_there = strstr(copy, begin_of_line) == copy && strstr(copy, what) != NULL;
-    }
-    gn_buf_fini(&text);
-    return is_there;
-}
-
-/* A machine that takes the processor away all the time makes it look like waiting: again then. */
-GN_LOOP_THREAD static void teach_burning(void)
-{
-    do {
-        teach("burn", DEAR_KEY);
-    } while (!stats_say("  burn ", "computes 16ms+"));
-}
-
-/* One of 20 ms of processor that takes more than 256 ms is counted as larger, and one of its own
-   size may begin beside it: on a machine so busy it shows nothing, and is done again. */
-#define IS_BUSY "longest > 0.2"
 
 Test(pydispatch, calls_that_compute_run_one_at_a_time, .timeout = 60)
 {
@@ -264,7 +278,7 @@ Test(pydispatch, first_come_first_served_keeps_nobody_back, .timeout = 60)
     options.is_fifo = true;
     begin(options);
     gn_assert_loop_thread(loop);
-    teach("cheap", CHEAP_KEY);
+    teach_cheap();
     teach("sleep", DEAR_KEY);
     hold(4, 4);
     let_go(4);
@@ -275,7 +289,7 @@ Test(pydispatch, a_call_that_turns_out_dear_does_not_hold_up_cheap_ones, .timeou
 {
     begin(gn_pyexec_options_default());
     gn_assert_loop_thread(loop);
-    teach("cheap", CHEAP_KEY);
+    teach_cheap();
     submit(0, "spin", CHEAP_KEY); /* until told, though its kind is cheap */
     for (unsigned i = 1; i < 8; i++) {
         submit(i, "cheap", CHEAP_KEY);
@@ -296,6 +310,26 @@ Test(pydispatch, a_call_that_turns_out_dear_does_not_hold_up_cheap_ones, .timeou
     end();
 }
 
+Test(pydispatch, the_first_of_a_kind_that_turns_out_dear_tells_of_those_behind_it, .timeout = 60)
+{
+    struct gn_pyexec_options options = gn_pyexec_options_default();
+
+    options.max_threads = 4;
+    begin(options);
+    gn_assert_loop_thread(loop);
+    teach_cheap();
+    for (unsigned i = 0; i < 8; i++) {
+        submit(i, "held", DEAR_KEY); /* nobody knows yet */
+    }
+    submit(8, "cheap", CHEAP_KEY);
+    await_over(1); /* would wait for ever behind the others */
+    cr_assert_eq(calls[8].n_done, 1);
+    cr_assert_leq(value("inside"), 3, "one of four workers is kept");
+    open_gate();
+    await_over(9);
+    end();
+}
+
 #ifndef Py_GIL_DISABLED
 #define INTERVAL_US "round(sys.getswitchinterval() * 1000000)"
 
@@ -303,7 +337,7 @@ Test(pydispatch, threads_take_turns_faster_beside_calls_that_compute, .timeout =
 {
     begin(gn_pyexec_options_default());
     gn_assert_loop_thread(loop);
-    teach("cheap", CHEAP_KEY);
+    teach_cheap();
     teach_burning();
     submit(0, "spin", DEAR_KEY);
     for (unsigned i = 1; value(INTERVAL_US) != 500; i++) { /* while cheap calls come */
@@ -393,7 +427,7 @@ Test(pydispatch, a_call_that_is_late_takes_no_room, .timeout = 60)
     await_over(1); /* would wait for ever */
     cr_assert_eq(calls[1].n_done, 1);
     cr_assert_eq(calls[0].n_done, 0);
-    cr_assert_eq(gn_pyexec_stats(exec).busy_dear, 0);
+    await_no_dear();
     submit(2, "held", DEAR_KEY); /* the next one has the room to itself */
     submit(3, "cheap", DEAR_KEY);
     while (value("inside") < 2) {
