@@ -65,25 +65,21 @@ void gn_cli_help(struct gn_buf *text)
                    "       gustnado stacks|stats [PID]   asks a running server; see --help there\n"
                    "\n"
                    "Serves WSGI applications, native handlers and WebSockets on one port.\n"
-                   "MODULE:CALLABLE is a Python module and the WSGI callable in it, which may be "
-                   "a\n"
-                   "call with literal arguments: \"mysite.wsgi:application\", "
-                   "\"site:create_app(1)\".\n"
-                   "Without :CALLABLE it is \"application\", then \"app\".\n"));
+                   "MODULE:CALLABLE is a Python module and the WSGI callable in it, which may be\n"
+                   "a call with literal arguments: \"mysite.wsgi:application\",\n"
+                   "\"site:create_app(1)\". Without :CALLABLE it is \"application\", then "
+                   "\"app\".\n"));
     gn_options_help(&table, &config, text);
     (void)!gn_buf_append(text,
             GN_LIT("\n"
-                   "Sizes may end in K, M or G; seconds in ms, s, m or h. Values in [brackets] "
-                   "are\n"
-                   "the defaults. $GUSTNADO_CMD_ARGS holds more options, read before these.\n"
+                   "Sizes may end in K, M or G; seconds in ms, s, m or h. Values in [brackets]\n"
+                   "are the defaults. $GUSTNADO_CMD_ARGS holds more options, read before these.\n"
                    "\n"
                    "Signals: TERM and INT stop gracefully, a second one at once, QUIT at once;\n"
                    "USR1 opens the log files anew.\n"
                    "\n"
                    "Exit status: 0 stopped as asked; 1 could not start (an address, a file, an\n"
-                   "environment, a module); 2 the command line is wrong; 3 Python itself could "
-                   "not\n"
-                   "be started; 4 an application could not be loaded; 5 every Python worker was "
-                   "stuck, to\n"
-                   "be started anew (Restart=on-failure in systemd).\n"));
+                   "environment, a module); 2 the command line is wrong; 3 Python itself could\n"
+                   "not be started; 4 an application could not be loaded; 5 every Python worker\n"
+                   "was stuck, to be started anew (Restart=on-failure in systemd).\n"));
 }

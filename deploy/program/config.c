@@ -258,18 +258,29 @@ static enum gn_err check_limits(const struct gn_config *config, struct gn_error 
     return GN_OK;
 }
 
+/* An option that makes no sense without a certificate, if there is one; else NULL. */
+static const char *asks_for_tls(const struct gn_config *config)
+{
+    if (config->keyfiles.n != 0) {
+        return "--keyfile";
+    }
+    if (config->ca_certs != NULL) {
+        return "--ca-certs";
+    }
+    return config->cert_reqs != GN_TLS_CLIENT_CERTS_NONE ? "--cert-reqs" : NULL;
+}
+
 /* One key per certificate, in the same order, or all keys beside their certificates. */
 static enum gn_err check_tls(const struct gn_config *config, struct gn_error *err)
 {
+    if (config->certfiles.n == 0 && asks_for_tls(config) != NULL) {
+        return gn_error_set(err, GN_ERR_INVALID, 0, "%s needs --certfile", asks_for_tls(config));
+    }
     if (config->keyfiles.n != 0 && config->keyfiles.n != config->certfiles.n) {
         return gn_error_set(err, GN_ERR_INVALID, 0,
-                "%u times --certfile and %u times --keyfile: give each certificate its key",
+                "--certfile is given %u times, but --keyfile %u times: give each certificate its "
+                "key, or leave --keyfile out where the keys are in the certificates' files",
                 config->certfiles.n, config->keyfiles.n);
-    }
-    if (config->certfiles.n == 0 &&
-            (config->ca_certs != NULL || config->cert_reqs != GN_TLS_CLIENT_CERTS_NONE)) {
-        return gn_error_set(err, GN_ERR_INVALID, 0, "%s needs --certfile",
-                config->ca_certs != NULL ? "--ca-certs" : "--cert-reqs");
     }
     return GN_OK;
 }

@@ -107,6 +107,18 @@ static enum gn_err bind_failure(const struct gn_addr *addr, int sys_errno, struc
                 "--bind",
                 text);
     }
+    if (sys_errno == EADDRNOTAVAIL) {
+        return gn_error_set(err, GN_ERR_SYSTEM, 0,
+                "cannot bind %s: this machine has no such address; name one of its own, or "
+                "0.0.0.0 or [::] for all, with --bind",
+                text);
+    }
+    if (sys_errno == ENOENT && gn_addr_is_unix(addr)) {
+        return gn_error_set(err, GN_ERR_SYSTEM, 0,
+                "cannot create %s: there is no such directory; make it, or choose another path "
+                "with --bind",
+                text);
+    }
     if (sys_errno == EACCES) {
         return gn_error_set(err, GN_ERR_SYSTEM, sys_errno,
                 gn_addr_is_unix(addr)

@@ -156,7 +156,7 @@ Test(config, refuses_what_makes_no_sense)
             {{"app", "--log-level", "loud"}, "--log-level loud: expected debug, info"},
             {{"app", "--output-low", "1M"}, "--output-low must not exceed"},
             {{"app", "--limit-request-line", "1M"}, "must not exceed --limit-request-head"},
-            {{"app", "--keyfile", "k"}, "0 times --certfile and 1 times --keyfile"},
+            {{"app", "--keyfile", "k"}, "--keyfile needs --certfile"},
             {{"app", "--ca-certs", "f"}, "--ca-certs needs --certfile"},
             {{"app", "--cert-reqs", "2"}, "--cert-reqs needs --certfile"},
             {{"app", "--cert-reqs", "3"}, "--cert-reqs 3: expected none, optional or required"},

@@ -212,6 +212,28 @@ Test(listener, does_not_replace_a_file_that_is_no_socket)
             strstr(err.message, "/etc/passwd exists and is no socket"), "%s", err.message);
 }
 
+Test(listener, says_what_an_address_lacks)
+{
+    static const struct {
+        const char *address;
+        const char *says;
+    } cases[] = {
+            {"192.0.2.1:8000", "192.0.2.1:8000: this machine has no such address"},
+            {"unix:/no/such/folder/socket", "there is no such directory"},
+    };
+
+    for (unsigned i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        struct gn_listener *listener = NULL;
+        struct gn_error err = {0};
+        struct gn_addr addr;
+
+        cr_assert_eq(gn_addr_parse(gn_slice_str(cases[i].address), &addr, NULL), GN_OK);
+        cr_assert_eq(gn_listener_open(&addr, &options, &listener, &err), GN_ERR_SYSTEM);
+        cr_assert_not_null(strstr(err.message, cases[i].says), "%s", err.message);
+        cr_assert_not_null(strstr(err.message, "--bind"), "%s", err.message);
+    }
+}
+
 static void temporary_path(char path[64], const char *name)
 {
     char dir[] = "/tmp/gn-listener-XXXXXX";
