@@ -139,6 +139,9 @@ GN_NEEDS_GIL static enum gn_err set_sys_path(
     bool is_done = insert_path(0, ".");
 
     for (unsigned i = 0; is_done && i < options->n_pythonpath; i++) {
+        if (access(options->pythonpath[i], F_OK) != 0) {
+            gn_log_warning("%s (--pythonpath) does not exist", options->pythonpath[i]);
+        }
         is_done = insert_path((Py_ssize_t)i + 1, options->pythonpath[i]);
     }
     if (!is_done) {

@@ -31,7 +31,7 @@ struct gn_py_host_options {
     const char *const *argv; /* sys.argv of the application; argv[0] is the program */
     int argc;
     const char *chdir;             /* made current and put first in sys.path; NULL: "." */
-    const char *const *pythonpath; /* put behind it */
+    const char *const *pythonpath; /* put behind it; a warning when there is none */
     unsigned n_pythonpath;
     const char *venv; /* NULL: $VIRTUAL_ENV, else .venv beside chdir, else none */
 };

@@ -17,6 +17,9 @@ import types
 
 OK, INVALID, NOT_FOUND, RAISED = range(4)
 
+# As in inspect, which would take its time to be imported.
+CO_VARARGS, CO_COROUTINE = 4, 128
+
 
 class Failure(Exception):
     """Carries the kind, one sentence for the user, and the exception to log, if any."""
@@ -37,6 +40,7 @@ def resolve(name):
         if not callable(found):
             raise Failure(INVALID, f'"{name}" is {describe(found)}, which cannot be called;'
                                    ' name the WSGI callable itself')
+        insist_on_wsgi(name, found)
         return OK, found, None
     except Failure as failure:
         return failure.kind, failure.sentence, failure.cause
@@ -202,6 +206,28 @@ def insist_on_threads(module_name):
         raise Failure(INVALID, f'"{module_name}" has threads replaced by greenlets, as the monkey'
                                " patching of gevent and eventlet does: leave it out, since calls"
                                " run on threads here, which wait for nobody")
+
+
+def insist_on_wsgi(name, found):
+    """Refuses what is sure to fail when a request calls it; what cannot be told is believed."""
+    is_function = isinstance(found, types.FunctionType)
+    function = found if is_function else getattr(type(found), "__call__", None)
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, types.CodeType):
+        return
+    if code.co_flags & CO_COROUTINE:
+        raise Failure(INVALID, f'"{name}" is asynchronous, as ASGI applications are, but this'
+                               " server calls WSGI ones; Django has both, as asgi and wsgi")
+    if is_function and not takes_two(found, code):
+        module_name, _, expression = name.partition(":")
+        raise Failure(INVALID, f'"{name}" does not take (environ, start_response); if it makes the'
+                               f' application, write "{module_name}:{expression or found.__name__}()"')
+
+
+def takes_two(function, code):
+    required = code.co_argcount - len(function.__defaults__ or ())
+    keywords = code.co_kwonlyargcount - len(function.__kwdefaults__ or ())
+    return required <= 2 and keywords == 0 and (code.co_argcount >= 2 or code.co_flags & CO_VARARGS)
 
 
 def describe(found):

@@ -115,6 +115,30 @@ Test(host, puts_paths_in_order)
     cr_assert_null(host);
 }
 
+static char warned[512];
+
+static void keep_warning(void *arg, enum gn_log_level level, struct gn_slice line)
+{
+    (void)arg;
+    cr_assert_eq(level, GN_LOG_WARNING);
+    (void)snprintf(warned, sizeof(warned), GN_SLICE_FMT, GN_SLICE_ARG(line));
+}
+
+Test(host, warns_of_a_path_that_does_not_exist)
+{
+    static const char *const extra[] = {"/usr/share", "/no/such/place"};
+    struct gn_py_host_options options = {.pythonpath = extra, .n_pythonpath = 2, .venv = ""};
+    struct gn_py_host *host = NULL;
+
+    gn_log_set_sink(keep_warning, NULL);
+    cr_assert_eq(gn_py_host_start(&options, &host, NULL), GN_OK);
+    cr_assert_not_null(
+            strstr(warned, "/no/such/place (--pythonpath) does not exist"), "%s", warned);
+    gn_log_set_sink(NULL, NULL);
+    cr_assert(gn_test_python_is("__import__('sys').path[2] == '/no/such/place'"));
+    cr_assert_eq(gn_py_host_stop(&host, in_ms(5000)), GN_OK);
+}
+
 Test(host, refuses_a_directory_that_is_none)
 {
     struct gn_py_host_options options = {.chdir = "/no/such/place", .venv = ""};

@@ -52,7 +52,20 @@ static void begin(void)
             "    return made\n"
             "def failing(): raise LookupError('not today')\n"
             "def leaving(): raise SystemExit(2)\n"
-            "def empty(): return None\n");
+            "def empty(): return None\n"
+            "def make(config, *, debug): pass\n"
+            "def one(environ): pass\n"
+            "def three(environ, start_response, more): pass\n"
+            "def any(*args): pass\n"
+            "def more(environ, start_response, more=1, *, key=2): pass\n"
+            "async def asgi(scope, receive, send): pass\n"
+            "class Asgi:\n"
+            "    async def __call__(self, scope, receive, send): pass\n"
+            "class Made:\n"
+            "    def __init__(self, environ, start_response): pass\n"
+            "class Object:\n"
+            "    def __call__(self, environ): pass\n"
+            "asgi_object, object = Asgi(), Object()\n");
     write_file("only_app.py", "app = print\n");
     write_file("neither.py", "x = 1\n");
     write_file("needs.py", "import gn_no_such_module\n");
@@ -86,15 +99,15 @@ Test(import, finds_callables)
         const char *expected; /* an expression with `found` */
     } cases[] = {
             {"plain:application", "found is plain.application"},
-            {"plain:other", "found is plain.application"},
-            {"plain", "found is plain.application"},
-            {"only_app", "found is print"},
-            {"plain:site.inner.app", "found is plain.application"},
+            {"plain:other", "found is plain.application"}, {"plain", "found is plain.application"},
+            {"only_app", "found is print"}, {"plain:site.inner.app", "found is plain.application"},
             {"plain:create()", "found.args == ('d', 0, False)"},
             {"plain:create('x:y', 2, flag=True)", "found.args == ('x:y', 2, True)"},
             {"plain:create(name=['a', {'b': 1}])", "found.args == (['a', {'b': 1}], 0, False)"},
             {"plain:create(n=-1)", "found.args == ('d', -1, False)"},
-            {"os.path:join", "found.__name__ == 'join'"},
+            {"os.path:join", "found.__name__ == 'join'"}, {"plain:any", "found is plain.any"},
+            {"plain:more", "found is plain.more"}, {"plain:Made", "found is plain.Made"},
+            {"plain:object", "found is plain.object"}, /* only functions are looked at */
     };
 
     gn_assert_gil();
@@ -137,6 +150,13 @@ Test(import, says_what_is_wrong)
                     {"\"plain:site\" has no attribute \"outer\""}, false},
             {"plain:number", GN_ERR_INVALID, {"type int", "cannot be called"}, false},
             {"plain:number()", GN_ERR_INVALID, {"leave the parentheses out"}, false},
+            {"plain:make", GN_ERR_INVALID,
+                    {"does not take (environ, start_response)", "write \"plain:make()\""}, false},
+            {"plain:one", GN_ERR_INVALID, {"does not take (environ"}, false},
+            {"plain:three", GN_ERR_INVALID, {"does not take (environ"}, false},
+            {"plain:empty", GN_ERR_INVALID, {"write \"plain:empty()\""}, false},
+            {"plain:asgi", GN_ERR_INVALID, {"asynchronous", "ASGI"}, false},
+            {"plain:asgi_object", GN_ERR_INVALID, {"asynchronous", "ASGI"}, false},
             {"plain:empty()", GN_ERR_INVALID, {"is None"}, false},
             {"plain:failing()", GN_ERR_PYTHON, {"LookupError: not today"}, true},
             {"plain:leaving()", GN_ERR_PYTHON, {"SystemExit"}, true},
