@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from process import SANITIZER_MARKS, Server, free_port
+from process import SANITIZER, SANITIZER_MARKS, Server, free_port
 
 pytestmark = pytest.mark.ours
 
@@ -42,9 +42,16 @@ def test_what_a_call_left_behind_is_dead(server):
     assert server.get("/write_late").json() == ["RuntimeError"] * 3
 
 
+# The thread with which asyncio waits for a child wakes the loop over a socket pair, which the loop
+# may have closed before that thread has the GIL again. The kernel orders the two; ThreadSanitizer
+# does not see how, and a suppression would match by `close` or libpython, which hides too much.
+asyncio_run = pytest.param("asyncio_run", "sub\n", marks=pytest.mark.skipif(
+    SANITIZER == "thread", reason="a race of CPython's asyncio"))
+
+
 @pytest.mark.parametrize("view, text", [
     ("write_from_thread", "from a thread\nfine\n"), ("reentrant", "a\n"), ("buffer_grows", "ok\n"),
-    ("drop_in_thread", "ok\n"), ("asyncio_run", "sub\n"), ("connects_back", "HTTP/1.1 200 OK"),
+    ("drop_in_thread", "ok\n"), asyncio_run, ("connects_back", "HTTP/1.1 200 OK"),
     ("bound_signal", "ValueError"), ("fork_pool", "[1, 2, 3]"), ("children", "hello 0\n"),
     ("forks?how=raise", "child 0\n"), ("forks?how=exit", "child 0\n"),
     ("forks?how=return", "child 0\n"), ("forks?how=stream", "child 0\n"),
