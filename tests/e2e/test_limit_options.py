@@ -239,6 +239,22 @@ def test_waiting_for_a_worker_has_an_end(serve):
         assert late.get("/").status == 200
 
 
+def test_calls_that_wait_for_a_worker_are_counted(serve):
+    server = serve("--queue-limit", "2", "slow:application", threads=1)
+    busy, first, second = (server.connect() for _ in range(3))
+    busy.start("GET", f"/sleep?s={1.5 * SLOW}")
+    time.sleep(0.2 * SLOW)
+    for conn in (first, second):
+        conn.start("GET", "/")
+    assert first.silent(0.2) and second.silent(0.2)
+    response = server.get("/")
+    assert response.status == 503 and response.get("Retry-After")
+    for conn in (busy, first, second):
+        assert conn.read().status == 200
+        conn.close()
+    assert server.get("/").status == 200
+
+
 # ---- WebSockets -------------------------------------------------------------------
 
 
