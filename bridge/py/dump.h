@@ -11,7 +11,8 @@
  *          running   uses its processor
  *          waiting   in a call and does not: for something outside Python, or for the GIL
  *          stuck     its call ran out of time and does not end (bridge/py/late.h)
- *          starting  has yet to begin; ready: is about to take a call, as soon as it has the GIL
+ *          starting  has yet to begin
+ *          ready     is about to take a call, as soon as it has the GIL
  *
  * While the GIL cannot be had, threads that the application started are shown
  * as well: one of them may hold it.

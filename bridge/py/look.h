@@ -44,8 +44,9 @@ struct gn_look_options {
     void *arg;
 };
 
-/** With `n` targets, to be filled in before it starts. */
+/** With `n` targets, to be filled in before it starts. Never NULL. */
 struct gn_look *gn_look_create(const struct gn_look_options *options, unsigned n);
+/** Number `i` of `n`; lives as long as the look. */
 struct gn_look_target *gn_look_target(struct gn_look *look, unsigned i);
 unsigned gn_look_count(const struct gn_look *look);
 

@@ -32,13 +32,18 @@ struct gn_errand {
     atomic_int state;       /* private */
 };
 
+/** Never NULL; without a thread until an errand is sent. */
 struct gn_messenger *gn_messenger_create(struct gn_loop *loop);
 
 /** Sends it; errands run in order. One that has been done may be sent again. */
 GN_LOOP_THREAD void gn_messenger_send(struct gn_messenger *messenger, struct gn_errand *errand);
 
-/** An errand that has not begun will not run any more; `done` follows all the same, when the
- *  messenger comes back. Returns: false when it runs or has run. */
+/**
+ * An errand that has not begun will not run any more; `done` follows all the
+ * same, when the messenger comes back.
+ *
+ * Returns: false when it runs or has run
+ */
 GN_LOOP_THREAD bool gn_errand_cancel(struct gn_errand *errand);
 /** Whether it ran, for `done` to know. */
 bool gn_errand_has_run(const struct gn_errand *errand);
@@ -52,7 +57,7 @@ GN_ANY_THREAD gn_deadline gn_messenger_waits_since(const struct gn_messenger *me
  * loop, which must run once more.
  *
  * Returns: true   ended and freed
- *          false  it still waits for the GIL at `deadline`, and is left behind
+ *          false  it still waits for the GIL at `deadline`, and is left behind, with its thread
  */
 GN_LOOP_THREAD GN_MUST_CHECK bool gn_messenger_end(
         struct gn_messenger **messenger, gn_deadline deadline);

@@ -5,6 +5,8 @@
 /*
  * What an executor has to look after its calls with: those that are late
  * (late.c), the GIL (gil_watch.c), and what they look with.
+ *
+ * Thread: the loop's.
  */
 
 #include "bridge/py/gil_watch.h"
@@ -32,8 +34,8 @@ struct gn_pywatch {
 GN_LOOP_THREAD GN_NEEDS_GIL void gn_pywatch_init(struct gn_pyexec *exec);
 
 /**
- * Ends it, with the loop over and the GIL not held; `has_left` says that every
- * worker has. Nothing is called back any more.
+ * Ends it, with the loop over and the GIL not held. Nothing is called back any
+ * more.
  *
  * Returns: false when the messenger still waits for the GIL at `deadline`, and is left behind
  */

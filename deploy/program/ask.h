@@ -6,6 +6,7 @@
  * Asking a running server over its control socket (control.h):
  *
  *     gustnado stacks [PID] [--control PATH] [--timeout SECONDS]
+ *     gustnado stats  likewise
  *
  * The word stands before all options; a module that is called like it is
  * served as `gustnado stacks:application` or `gustnado -- stacks`.

@@ -45,6 +45,7 @@ GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_control_open(struct gn_loop *loop, c
 /** Begins to answer. pyexec: borrowed until the end; NULL: no Python is served. */
 GN_LOOP_THREAD void gn_control_start(struct gn_control *control, struct gn_pyexec *pyexec);
 
+/** Where it listens; lives as long as it does. */
 const struct gn_addr *gn_control_addr(const struct gn_control *control);
 
 /** Closes all and removes the file; before gn_pyexec_stop. Accepts NULL inside. */

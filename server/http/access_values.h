@@ -4,7 +4,10 @@
 
 /*
  * What a line of the access log says about an exchange, whatever the line's
- * form is: atoms (access_format_atoms.c) or JSON (access_json.c).
+ * form is: atoms (access_format_atoms.c) or JSON (access_json.c). Slices live
+ * as long as the exchange.
+ *
+ * Thread: the loop thread.
  */
 
 #include <stdint.h>

@@ -12,6 +12,8 @@
  * A template is HTML with names in double braces: {{status}} is the number,
  * {{reason}} its phrase, {{detail}} a sentence for the reader or nothing,
  * {{request_id}} the request's id. What is put in is escaped.
+ *
+ * Thread: any; a template is not changed once it is made.
  */
 
 #include <stdbool.h>
