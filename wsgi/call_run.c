@@ -361,7 +361,7 @@ void gn_wsgi_run(struct gn_pycall *py)
         call->worker.outcome = gn_wsgi_call_failed(call);
     }
     finish(call);
-    if (call->worker.pipe != NULL) {
+    if (call->worker.pipe != NULL && GN_LIKELY(!gn_pyexec_is_forked(call->container->pyexec))) {
         gn_pipe_finish(&call->worker.pipe,
                 call->worker.outcome == GN_WSGI_COMPLETE ? GN_OK : GN_ERR_CLOSED);
     }

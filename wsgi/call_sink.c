@@ -11,7 +11,7 @@
  * Where the worker's output goes when the application streams: into a pipe to
  * the loop, made with the first piece. The pipe is full while the client is
  * slow; then the worker waits without the GIL. Large bytes objects are lent,
- * not copied.
+ * not copied. In a child that the application forked there is no client.
  */
 
 struct blocking_write {
@@ -34,7 +34,7 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
     struct blocking_write w = {.take = take, .result = GN_ERR_GONE};
 
     gn_assert_gil();
-    if (!gn_wsgi_call_is_gone(call)) {
+    if (!gn_wsgi_call_is_gone(call) && GN_LIKELY(!gn_pyexec_is_forked(container->pyexec))) {
         if (GN_UNLIKELY(call->worker.streamed_input != NULL) &&
                 call->worker.response.stage < GN_WSGI_SENT) {
             gn_wsgi_streamed_input_ask(call->worker.streamed_input);

@@ -41,9 +41,17 @@ static struct streamed *as_streamed(PyObject *object)
     return (struct streamed *)(void *)object;
 }
 
+/** In a child that the application forked nobody gives, and the lock may be held for ever. */
+static bool is_in_child(const struct streamed *in)
+{
+    return in->upload.pyexec != NULL && gn_pyexec_is_forked(in->upload.pyexec);
+}
+
 static void let_go(struct streamed *in)
 {
-    gn_intake_close(&in->upload.intake);
+    if (GN_LIKELY(!is_in_child(in))) {
+        gn_intake_close(&in->upload.intake);
+    }
     gn_bufq_clear(&in->queue);
     in->reader.finish_wanted = false;
 }
@@ -65,6 +73,14 @@ static void judge(struct streamed *in)
     if (u->keep_alive != NULL) {
         *u->keep_alive = in->may_keep && (in->has_ended || (will_come && left <= u->drain_bytes));
     }
+}
+
+static int raise_in_child(void)
+{
+    PyErr_SetString(PyExc_RuntimeError,
+            "wsgi.input arrives in the process that serves the request, not in one forked from "
+            "it: read it there, before the fork or after");
+    return -1;
 }
 
 static int raise_end(enum gn_err rc)
@@ -143,6 +159,9 @@ static int await_content(struct streamed *in)
     }
     if (in->has_ended) {
         return 0;
+    }
+    if (GN_UNLIKELY(is_in_child(in))) {
+        return raise_in_child();
     }
     in->has_asked = true;
     judge(in);
@@ -418,7 +437,7 @@ void gn_wsgi_streamed_input_finish(PyObject *input)
 
     in->reader.state = GN_WSGI_READER_FINISHED;
     in->upload.keep_alive = NULL;
-    if (in->reader.busy) {
+    if (in->reader.busy && !is_in_child(in)) {
         in->reader.finish_wanted = true;
         gn_intake_cancel(in->upload.intake);
     } else {

@@ -14,6 +14,7 @@
  *   ConnectionAbortedError   the server is stopping
  *   OSError(EFBIG)           it is longer than limits.body_bytes (413)
  *   OSError(EBADMSG)         its framing is wrong (400)
+ *   RuntimeError             this process was forked by the call, and what had arrived is read
  *
  * Thread: any that holds the GIL. While one waits, a second that reads gets a
  * RuntimeError.

@@ -84,7 +84,7 @@ bool gn_pyexec_was_interrupted(struct gn_pyexec *exec, const struct gn_pycall *c
     struct gn_list *tmp;
     bool was_interrupted = false;
 
-    if (atomic_load_explicit(&exec->is_forked, memory_order_relaxed)) {
+    if (gn_pyexec_is_forked(exec)) {
         return false; /* whoever held the lock may not exist in this process */
     }
     (void)pthread_mutex_lock(&exec->shared.lock);

@@ -185,6 +185,10 @@ void gn_pyexec_destroy(struct gn_pyexec **exec_ptr);
 GN_WORKER_THREAD GN_NEEDS_GIL void gn_pyexec_without_gil(
         struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg);
 
+/** True in a process that Python code forked inside a call: there is no loop, and nothing that one
+ *  may have locked can be touched. */
+GN_WORKER_THREAD bool gn_pyexec_is_forked(const struct gn_pyexec *exec);
+
 /**
  * Called on a worker that runs `call` and has posted something quietly: wakes
  * the loop, unless others wait for a worker, for then the loop looks of its own

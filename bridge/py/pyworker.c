@@ -78,15 +78,15 @@ GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
     gn_pymeasure_begin(w, call);
     call->is_quick = w->usual_ns <= TELL_NS && call->class == GN_CALL_CHEAP;
     call->ops->run(call);
+    if (GN_UNLIKELY(gn_pyexec_is_forked(exec))) {
+        end_child();
+    }
     atomic_store_explicit(&w->call, NULL, GN_PYWORKER_LEAVES);
     if (GN_UNLIKELY(atomic_load_explicit(&w->is_interrupted, GN_PYWORKER_SEES))) {
         gn_pyworker_settle(w);
     }
     if (GN_UNLIKELY(PyErr_Occurred() != NULL)) {
         gn_pyerr_log(GN_LOG_ERROR, GN_LIT("a call left an exception behind"));
-    }
-    if (GN_UNLIKELY(atomic_load_explicit(&exec->is_forked, memory_order_relaxed))) {
-        end_child();
     }
     w->now = gn_clock_now();
     call->ended_at = w->now;
@@ -373,7 +373,7 @@ static void mark_self(struct gn_pyexec *exec, bool is_waiting)
     struct gn_pyworker *w;
     unsigned n_queued;
 
-    if (atomic_load_explicit(&exec->is_forked, memory_order_relaxed)) {
+    if (gn_pyexec_is_forked(exec)) {
         return; /* whoever held the lock may not exist in this process */
     }
     (void)pthread_mutex_lock(&exec->shared.lock);
@@ -387,6 +387,11 @@ static void mark_self(struct gn_pyexec *exec, bool is_waiting)
         (void)gn_pyexec_wake_locked(exec, 1, &wake);
     }
     gn_pyexec_unlock(exec, &wake);
+}
+
+bool gn_pyexec_is_forked(const struct gn_pyexec *exec)
+{
+    return atomic_load_explicit(&exec->is_forked, memory_order_relaxed);
 }
 
 void gn_pyexec_without_gil(struct gn_pyexec *exec, void (*blocking)(void *arg), void *arg)

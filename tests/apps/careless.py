@@ -328,6 +328,9 @@ def forks(environ, start_response, query):
         if how == "closes":  # as those do who make a daemon of themselves
             os.closerange(0, 65536)
             os._exit(0)
+        if how == "floods":  # more than waits for a client anywhere
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return (b"x" * 65536 for _ in range(64))
         if how == "stream":
             return environ["wsgi.file_wrapper"](io.BytesIO(b"from the child"))
         os._exit(7)

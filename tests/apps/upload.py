@@ -3,6 +3,9 @@
 
 import hashlib
 import json
+import os
+import select
+import signal
 import threading
 import time
 from urllib.parse import parse_qsl
@@ -53,6 +56,30 @@ def first(environ, query):
     return {"first": environ["wsgi.input"].read(int(query["n"])).decode("latin-1")}
 
 
+def fork(environ, query):
+    """A child wants to read on as well; what it is told comes back by a pipe."""
+    stream = environ["wsgi.input"]
+    first = stream.read(3)
+    out, into = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = "it was read"
+        try:
+            stream.read()
+        except BaseException as e:  # whatever it is
+            said = f"{type(e).__name__}: {e}"
+        os.write(into, said.encode())
+        os._exit(0)
+    os.close(into)
+    if not select.select([out], [], [], 15)[0]:
+        os.kill(pid, signal.SIGKILL)
+    with open(out) as f:
+        said = f.read()
+    os.waitpid(pid, 0)
+    note("fork", child=said)
+    return {"first": first.decode(), "child": said, "rest": stream.read().decode()}
+
+
 def open_gate(environ, query):
     gate(query["gate"]).set()
     return {}
@@ -63,7 +90,8 @@ def show(environ, query):
         return dict(seen)
 
 
-ROUTES = {"/digest": digest, "/record": record, "/first": first, "/open": open_gate, "/seen": show}
+ROUTES = {"/digest": digest, "/record": record, "/first": first, "/fork": fork, "/open": open_gate,
+          "/seen": show}
 
 
 def lines(environ, start_response):

@@ -55,6 +55,7 @@ asyncio_run = pytest.param("asyncio_run", "sub\n", marks=pytest.mark.skipif(
     ("bound_signal", "ValueError"), ("fork_pool", "[1, 2, 3]"), ("children", "hello 0\n"),
     ("forks?how=raise", "child 0\n"), ("forks?how=exit", "child 0\n"),
     ("forks?how=return", "child 0\n"), ("forks?how=stream", "child 0\n"),
+    ("forks?how=floods", "child 0\n"),
     ("forks?how=other", "child 1792\n"),
 ])
 def test_odd_views_work(server, view, text):

@@ -46,6 +46,17 @@ def test_each_line_is_answered_before_the_next_is_sent(server):
         assert conn.request("POST", "/first?n=2", body=b"xy").json() == {"first": "xy"}
 
 
+def test_a_forked_child_does_not_wait_for_what_comes_elsewhere(server):
+    with server.connect() as conn:
+        conn.start("POST", "/fork", [("Content-Length", "10")])
+        conn.send(b"abc")
+        assert "RuntimeError: wsgi.input arrives in the process that serves the request" in \
+            seen(server, "fork", "child", within=20)["child"]
+        conn.send(b"defghij")
+        answer = conn.read().json()
+        assert (answer["first"], answer["rest"]) == ("abc", "defghij")
+
+
 @pytest.mark.parametrize("size", [1000, 65536, 5000000])
 def test_the_standard_library_sends_chunks(server, size):
     conn = http.client.HTTPConnection(*server.address, timeout=20 * SLOW)
