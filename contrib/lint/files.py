@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The outside of files: licence line first, header beside each source, guards.
+"""The outside of files: licence line first, header beside each source, guards, README.
 
  - The first line (the second, behind #!) names the licence.
  - x.c of a layer has x.h or x_priv.h (x_way.c may share x.h), and tests/<folder>/test_x.c (a warning when not).
  - A header's guard is its path: GN_SERVER_BASE_SLICE_H.
+ - The README.md of a layer's folder, or of the one above, names each x.c, x.h or x_priv.h as `x`,
+   `x.c` and the like, or by its beginning: `x*`.
 """
 
+import functools
 import re
 import sys
 
@@ -48,6 +51,26 @@ def check_neighbours(source, root, report):
         report.warn(source.path, 1, f"no tests/{folder}/test_{name}")
 
 
+@functools.cache
+def named_in(readme):
+    """The names of files in it, without endings; beginnings end with an asterisk."""
+    names = re.findall(r"`([\w/.]*\w\*?)`", readme.read_text(encoding="utf-8"))
+    return {re.sub(r"(_priv)?\.[ch]$", "", name.rsplit("/", 1)[-1]) for name in names}
+
+
+def check_readme(source, root, report):
+    folder = root / source.folder
+    readme = next((f / "README.md" for f in (folder, folder.parent)
+                   if f != root and (f / "README.md").exists()), None)
+    if readme is None:
+        return
+    stem = re.sub(r"(_priv)?\.[ch]$", "", source.path.rsplit("/", 1)[-1])
+    names = named_in(readme)
+    beginnings = tuple(name[:-1] for name in names if name.endswith("*"))
+    if stem not in names and not stem.startswith(beginnings):
+        report.error(source.path, 1, f"{readme.relative_to(root)} does not name `{stem}`")
+
+
 def main():
     args = gnlint.arguments(__doc__).parse_args()
     report = gnlint.Report("files")
@@ -61,6 +84,8 @@ def main():
             check_guard(source, report)
         if source.path.endswith(".c") and layers.layer_of(table, source.path) is not None:
             check_neighbours(source, args.root, report)
+        if source.path.endswith((".c", ".h")) and layers.layer_of(table, source.path) is not None:
+            check_readme(source, args.root, report)
     return report.exit_code(len(found))
 
 

@@ -94,6 +94,8 @@ PLANTED = {
         ("no licence", "web/a.h", "#ifndef GN_WEB_A_H\n#define GN_WEB_A_H\n#endif\n", "first line"),
         ("wrong guard", "web/a.h", header("web/b.h", ""), "guard must be GN_WEB_A_H"),
         ("no header", "web/a.c", SPDX, "web/a.h is missing"),
+        ("not in README", "server/base/README.md", "`list`\n", "base/README.md does not name `slice`"),
+        ("nor in that above", "server/README.md", "`loop*` and `*`\n", "README.md does not name `slice`"),
     ],
     "headers": [
         ("not self-contained", "web/a.h", header("web/a.h", "size_t gn_n(void);\n"), "does not compile alone"),
