@@ -116,6 +116,13 @@ Test(environ, repeated_headers_are_joined_in_order)
             "assert e['HTTP_COOKIE'] == 'k=1; l=2'\n");
 }
 
+/* Another server showed one of two; which one, a filter in front of it could not know. */
+Test(environ, gunicorn_3366_two_content_types_are_both_seen)
+{
+    check("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Type: text/x\r\n\r\n",
+            "assert e['CONTENT_TYPE'] == 'text/plain,text/x'");
+}
+
 /* Joining field by field copies what is there each time: bounded by --limit-request-fields and
  * --limit-request-head, and still right at the most that they let through. */
 Test(environ, tornado_cve_2025_67725_as_many_repeated_fields_as_there_may_be)
