@@ -76,24 +76,41 @@ GN_LOOP_THREAD static void refuse_trace(struct gn_exchange *ex)
     gn_exchange_reply_error_with(ex, 405, GN_LIT(""), headers, GN_ARRAY_LEN(headers));
 }
 
-/** Whether the body shall be collected depends on the mount, so that is looked up here too. */
+/** Finds the application and its decoded path; NULL when the request was refused. */
+GN_LOOP_THREAD static struct gn_wsgi_mount *locate(
+        const struct gn_wsgi_container *c, struct gn_exchange *ex, struct gn_slice *path_out)
+{
+    struct gn_wsgi_mount *mount;
+
+    *path_out = ex->path_info;
+    if (ex->head->form == GN_FORM_ASTERISK) {
+        *path_out = GN_LIT(""); /* "*" is no path: the application as a whole is meant */
+    }
+    if (decode(ex, path_out) != GN_OK) {
+        gn_exchange_reply_error(ex, 400, GN_LIT(""));
+        return NULL;
+    }
+    mount = find_mount(c, *path_out);
+    if (mount == NULL) {
+        gn_exchange_reply_error(ex, 404, GN_LIT(""));
+    }
+    return mount;
+}
+
+/** A body is neither asked for nor collected when nobody wants it; else its mount says how. */
 static void on_begin(struct gn_handler *handler, struct gn_exchange *ex)
 {
     struct gn_wsgi_container *c = container_of(handler);
     const struct gn_http1_head *head = ex->head;
-    bool has_content = head->framing == GN_FRAMING_CHUNKED ||
-            (head->framing == GN_FRAMING_LENGTH && head->content_length > 0);
     const struct gn_wsgi_mount *mount;
-    struct gn_slice path = ex->path_info;
+    struct gn_slice path;
 
     gn_assert_loop_thread(c->loop);
-    if (GN_LIKELY(!c->streams_uploads || !has_content)) {
-        return;
+    if (head->framing == GN_FRAMING_NONE ||
+            (head->framing == GN_FRAMING_LENGTH && head->content_length == 0)) {
+        return; /* serve looks, and that is now */
     }
-    if (decode(ex, &path) != GN_OK) {
-        return; /* serve says so */
-    }
-    mount = find_mount(c, path);
+    mount = locate(c, ex, &path);
     if (mount != NULL && mount->streams_uploads) {
         ex->body_mode = GN_BODY_STREAM;
     }
@@ -110,25 +127,21 @@ static void on_body(struct gn_handler *handler, struct gn_exchange *ex)
 static void on_serve(struct gn_handler *handler, struct gn_exchange *ex)
 {
     struct gn_wsgi_container *c = container_of(handler);
-    struct gn_slice path = ex->path_info;
     struct gn_slice outer = ex->script_name;
     struct gn_wsgi_mount *mount;
+    struct gn_slice path;
 
     gn_assert_loop_thread(c->loop);
     if (ex->head->method == GN_METHOD_TRACE) {
         refuse_trace(ex);
         return;
     }
-    if (ex->head->form == GN_FORM_ASTERISK) {
-        path = GN_LIT(""); /* "*" is no path: the application as a whole is meant */
-    }
-    if (decode(ex, &path) != GN_OK || decode(ex, &outer) != GN_OK) {
+    if (decode(ex, &outer) != GN_OK) {
         gn_exchange_reply_error(ex, 400, GN_LIT(""));
         return;
     }
-    mount = find_mount(c, path);
+    mount = locate(c, ex, &path);
     if (mount == NULL) {
-        gn_exchange_reply_error(ex, 404, GN_LIT(""));
         return;
     }
     gn_wsgi_call_start(c, mount, ex, gn_slice_skip(path, mount->prefix.len), outer);
@@ -242,7 +255,6 @@ GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
     mount->prefix = gn_slice_of(gn_xstrndup(prefix.ptr, prefix.len), prefix.len);
     mount->application = Py_NewRef(options->application);
     mount->streams_uploads = options->streams_uploads;
-    c->streams_uploads = c->streams_uploads || options->streams_uploads;
     mount->family = options->family;
     mount->key_seed = random_seed();
     c->n_mounts++;

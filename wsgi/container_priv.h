@@ -33,8 +33,7 @@ struct gn_wsgi_container {
     struct gn_pyexec *pyexec;
     struct gn_wsgi_mount *mounts; /* longest prefix first; constant once created */
     unsigned n_mounts;
-    size_t pipe_bytes;    /* likewise constant */
-    bool streams_uploads; /* at least one mount does */
+    size_t pipe_bytes; /* likewise constant */
 
     struct {                             /* loop thread only */
         struct gn_timeout_list timeouts; /* calls that have not begun to answer */

@@ -73,6 +73,31 @@ Test(container, without_a_root_mount_is_404_elsewhere)
     served_end("");
 }
 
+/* Neither is the body asked for by 100 (Continue), nor waited for. */
+Test(container, refuses_before_the_body_what_no_application_is_for)
+{
+    static const char *const mounts[] = {"/a", "app", NULL};
+    struct served_setup setup = served_usual(HELLO);
+
+#define POST(path, fields) "POST " path " HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
+    setup.mounts = mounts;
+    served_begin(&setup);
+    served_assert(POST("/b", "Expect: 100-continue\r\nContent-Length: 5\r\n"),
+            "HTTP/1.1 404 Not Found\r\n", "");
+    served_assert(POST("/b", "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"),
+            "HTTP/1.1 404 Not Found\r\n", "");
+    served_assert(POST("/b", "Connection: close\r\nContent-Length: 5\r\n"),
+            "HTTP/1.1 404 Not Found\r\n", "");
+    served_assert(POST("/a%00", "Expect: 100-continue\r\nContent-Length: 5\r\n"),
+            "HTTP/1.1 400 Bad Request\r\n", "");
+    served_assert(POST("/a/%78", "Connection: close\r\nContent-Length: 5\r\n") "hello",
+            "HTTP/1.1 200 OK\r\n", "hello /x");
+    served_assert(POST("/b", "Connection: close\r\nContent-Length: 0\r\n"),
+            "HTTP/1.1 404 Not Found\r\n", "");
+    served_end("");
+#undef POST
+}
+
 Test(container, never_passes_trace_on)
 {
     struct served_setup setup = served_usual(HELLO);
