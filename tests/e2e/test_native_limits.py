@@ -68,6 +68,33 @@ def test_the_body_limit_of_a_route(start):
     assert eventually(says_the_option, 5 * SLOW, 0.3)  # such lines come once a second
 
 
+@pytest.mark.parametrize("body, keeps", [
+    ([("Content-Length", "1000")], True), ([("Content-Length", "1001")], False),
+    ([("Transfer-Encoding", "chunked")], True),
+], ids=["just under", "just over", "in chunks"])
+def test_what_is_read_of_a_body_nobody_wants(start, body, keeps):
+    server = start("--drain-size", "1000")
+    with server.connect() as conn:
+        conn.start("PUT", "/limits/small", body)  # answered at the head
+        response = conn.read()
+        assert response.status == 405
+        assert (response.get("Connection") == "close") != keeps
+        if not keeps:
+            assert conn.closed_by_peer()
+            return
+        conn.send(b"3e8\r\n" + b"x" * 1000 + b"\r\n0\r\n\r\n" if "chunked" in body[0] else
+                  b"x" * 1000)
+        assert conn.get("/limits/wait?0").status == 200
+
+
+def test_a_body_in_chunks_that_nobody_wants_has_an_end(start):
+    with start("--drain-size", "1000").connect() as conn:
+        conn.start("PUT", "/limits/small", [("Transfer-Encoding", "chunked")])
+        assert conn.read().status == 405
+        conn.send(b"3e9\r\n" + b"x" * 1001 + b"\r\n")
+        assert conn.closed_by_peer()
+
+
 # ---- WebSockets ---------------------------------------------------------------------
 
 

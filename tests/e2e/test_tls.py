@@ -348,6 +348,17 @@ def test_slow_handshakes_are_cut(serve, certs):
         assert environ(conn)["HTTPS"] == "on"
 
 
+def test_the_rate_of_handshakes(serve, certs):
+    """A second's worth at once; what comes beyond waits, and none is refused."""
+    server = serve(*tls_options(certs.server), "--handshake-rate", "5", "tls_app:application")
+    start = time.monotonic()
+    for n in range(15):
+        with connect(server, context(certs)):
+            if n == 4:
+                assert time.monotonic() - start < 1.5 * SLOW
+    assert 1.7 < time.monotonic() - start < 10 * SLOW
+
+
 def test_a_unix_socket_beside_stays_plain(certs, serve, tmp_path):
     from process import Server
 
