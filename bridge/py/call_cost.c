@@ -7,6 +7,7 @@
 #include "bridge/py/call_cost.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/base/alloc.h"
 #include "server/base/list.h"
@@ -23,7 +24,7 @@
 
 void gn_call_costs_init(struct gn_call_costs *costs, unsigned n_families)
 {
-    *costs = (struct gn_call_costs){0};
+    memset(costs, 0, sizeof(*costs)); /* too large for a copy on the stack */
     costs->n_families = GN_MAX(n_families, 1U);
     costs->strangers = gn_xcalloc(costs->n_families * sizeof(*costs->strangers));
 }

@@ -7,8 +7,6 @@
 
 #include "bridge/py/pyexec.h"
 
-#include <unistd.h>
-
 #include "bridge/py/fork.h"
 #include "bridge/py/pycrew.h"
 #include "bridge/py/pydispatch.h"
@@ -21,6 +19,8 @@
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
 
+/* Threads at once: one in a free-threaded build as well, whose GIL host.c keeps. */
+#define N_RUN_PYTHON 1
 #define DROP_MS 50 /* how long a reference may wait for a busy worker */
 
 struct gn_pyexec_options gn_pyexec_options_default(void)
@@ -360,17 +360,6 @@ static void on_fork(void *arg)
     atomic_store_explicit(&exec->is_forked, true, memory_order_relaxed);
 }
 
-static unsigned runner_floor(void)
-{
-#ifdef Py_GIL_DISABLED
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-    return n > 1 ? (unsigned)n : 1;
-#else
-    return 1;
-#endif
-}
-
 static void init_shared(struct gn_pyexec *exec)
 {
     (void)pthread_mutex_init(&exec->shared.lock, NULL);
@@ -378,12 +367,12 @@ static void init_shared(struct gn_pyexec *exec)
     gn_call_queue_init(&exec->shared.queue, exec->options.queue_ms, exec->options.family_limits,
             exec->options.n_families);
     gn_call_costs_init(&exec->costs, exec->options.n_families);
-    gn_call_room_init(&exec->shared.room, exec->options.max_threads, runner_floor());
+    gn_call_room_init(&exec->shared.room, exec->options.max_threads, N_RUN_PYTHON);
     gn_list_init(&exec->shared.workers);
     gn_list_init(&exec->shared.idle);
     gn_list_init(&exec->shared.ended);
     gn_list_init(&exec->shared.spare);
-    gn_pace_init(&exec->shared.pace, runner_floor());
+    gn_pace_init(&exec->shared.pace, N_RUN_PYTHON);
 }
 
 /* What needs the GIL at the start. */

@@ -46,12 +46,6 @@ GN_NEEDS_GIL static void set(double seconds)
 
 void gn_switch_interval_set(struct gn_switch_interval *interval, bool is_short)
 {
-#ifdef Py_GIL_DISABLED
-    (void)interval;
-    (void)is_short;
-    (void)get;
-    (void)set;
-#else
     if (interval->is_short == is_short || interval->is_theirs) {
         return;
     }
@@ -63,5 +57,4 @@ void gn_switch_interval_set(struct gn_switch_interval *interval, bool is_short)
         interval->is_short = false;
         interval->is_theirs = true;
     }
-#endif
 }

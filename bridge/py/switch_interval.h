@@ -8,8 +8,7 @@
  * 0.5 ms while cheap calls run beside computing ones, since a cheap call waits
  * that long before it starts. An application that has set its own keeps it.
  *
- * Thread: any, holding the GIL; the fields may be read without. Without a GIL
- * nothing is done.
+ * Thread: any, holding the GIL; the fields may be read without.
  */
 
 #include <stdatomic.h>

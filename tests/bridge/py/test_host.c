@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "bridge/py/host.h"
@@ -139,6 +140,27 @@ Test(host, warns_of_a_path_that_does_not_exist)
     cr_assert_eq(gn_py_host_stop(&host, in_ms(5000)), GN_OK);
 }
 
+#ifdef Py_GIL_DISABLED
+Test(host, keeps_the_gil_of_a_free_threaded_python)
+{
+    cr_assert_eq(unsetenv("PYTHON_GIL"), 0);
+    gn_test_python_start("import sys\n");
+    cr_assert(gn_test_python_is("sys._is_gil_enabled()"));
+    gn_test_python_stop();
+}
+
+Test(host, refuses_to_be_without_a_gil)
+{
+    const struct gn_py_host_options options = {.venv = ""};
+    struct gn_py_host *host = NULL;
+    struct gn_error err = {0};
+
+    cr_assert_eq(setenv("PYTHON_GIL", "0", 1), 0);
+    cr_assert_eq(gn_py_host_start(&options, &host, &err), GN_ERR_INVALID);
+    cr_assert_not_null(strstr(err.message, "PYTHON_GIL=0"));
+}
+#endif
+
 Test(host, refuses_a_directory_that_is_none)
 {
     struct gn_py_host_options options = {.chdir = "/no/such/place", .venv = ""};
@@ -178,9 +200,9 @@ Test(host, uses_the_packages_of_an_environment)
     (void)unsetenv("VIRTUAL_ENV");
     cr_assert_eq(gn_py_venv_find("", &base, &err), GN_OK);
     (void)snprintf(command, sizeof(command),
-            "%s -m venv --without-pip %s/.venv && touch %s/.venv/lib/python%d.%d/site-packages/"
-            "only_there.py",
-            base.python, folder, folder, PY_MAJOR_VERSION, PY_MINOR_VERSION);
+            "%s -m venv --without-pip %s/.venv && cd %s/.venv/lib/python*/site-packages && "
+            "touch only_there.py",
+            base.python, folder, folder);
     gn_py_venv_fini(&base);
     cr_assert_eq(system(command), 0);
     cr_assert_eq(gn_py_host_start(&options, &host, &err), GN_OK, "%s", err.message);

@@ -264,9 +264,7 @@ Test(pydispatch, calls_that_compute_run_one_at_a_time, .timeout = 60)
         }
         await_over(12);
     } while (value(IS_BUSY) != 0);
-#ifndef Py_GIL_DISABLED
     cr_assert_eq(value("most"), 1);
-#endif
     end();
 }
 
@@ -330,7 +328,6 @@ Test(pydispatch, the_first_of_a_kind_that_turns_out_dear_tells_of_those_behind_i
     end();
 }
 
-#ifndef Py_GIL_DISABLED
 #define INTERVAL_US "round(sys.getswitchinterval() * 1000000)"
 
 Test(pydispatch, threads_take_turns_faster_beside_calls_that_compute, .timeout = 60)
@@ -355,7 +352,6 @@ Test(pydispatch, threads_take_turns_faster_beside_calls_that_compute, .timeout =
     cr_assert_not(gn_pyexec_stats(exec).is_switching_fast);
     end();
 }
-#endif
 
 Test(pydispatch, a_family_at_its_limit_holds_up_nobody_else, .timeout = 60)
 {

@@ -5,15 +5,9 @@
 #include "tests/support/python.h"
 #include "tests/support/test.h"
 
-#ifdef Py_GIL_DISABLED
-#define IF_GIL .disabled = true
-#else
-#define IF_GIL .disabled = false
-#endif
-
 #define IS(seconds) gn_test_python_is("round(sys.getswitchinterval(), 6) == " seconds)
 
-Test(switch_interval, is_shortened_and_given_back, IF_GIL)
+Test(switch_interval, is_shortened_and_given_back)
 {
     struct gn_switch_interval interval = {0};
 
@@ -29,7 +23,7 @@ Test(switch_interval, is_shortened_and_given_back, IF_GIL)
     gn_test_python_stop();
 }
 
-Test(switch_interval, respects_what_the_application_chose_before, IF_GIL)
+Test(switch_interval, respects_what_the_application_chose_before)
 {
     struct gn_switch_interval interval = {0};
 
@@ -42,7 +36,7 @@ Test(switch_interval, respects_what_the_application_chose_before, IF_GIL)
     gn_test_python_stop();
 }
 
-Test(switch_interval, respects_what_the_application_chose_since, IF_GIL)
+Test(switch_interval, respects_what_the_application_chose_since)
 {
     struct gn_switch_interval interval = {0};
 
@@ -57,7 +51,7 @@ Test(switch_interval, respects_what_the_application_chose_since, IF_GIL)
     gn_test_python_stop();
 }
 
-Test(switch_interval, survives_a_python_without_it, IF_GIL)
+Test(switch_interval, survives_a_python_without_it)
 {
     struct gn_switch_interval interval = {0};
 
