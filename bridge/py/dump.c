@@ -24,7 +24,6 @@
 #define WINDOW_MS 20
 #define COMPUTES_FROM 4 /* who uses this part of the window; processors are shared */
 #define WHAT_BYTES 2048
-#define TEXT_BYTES (8 << 20)
 #define MAX_STRANGERS 64 /* threads of the application */
 
 enum state {
@@ -279,7 +278,7 @@ static void on_looked(struct gn_look *look, void *arg)
     unsigned target = 0;
 
     gn_assert_loop_thread(d->exec->loop);
-    gn_buf_init(&text, TEXT_BYTES);
+    gn_buf_init(&text, GN_PYDUMP_TEXT_BYTES);
     write_summary(d, &text);
     for (unsigned i = 0; i < d->n_shots; i++) {
         write_shot(&d->shots[i], now, &text);

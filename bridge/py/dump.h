@@ -23,6 +23,8 @@
 #include "bridge/py/pyexec.h"
 #include "server/base/slice.h"
 
+#define GN_PYDUMP_TEXT_BYTES (8 << 20) /* what is longer is cut off */
+
 struct gn_pydump;
 
 /** On the loop, once; `text` is valid during the call. */

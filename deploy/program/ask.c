@@ -11,14 +11,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "deploy/program/control.h"
 #include "deploy/program/control_path.h"
 #include "deploy/program/options.h"
 #include "server/base/alloc.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 
-#define ANSWER_BYTES (16 << 20)
-#define TIMEOUT_MS 10000
+#define MOST_BYTES (2 * GN_CONTROL_ANSWER_BYTES) /* the server may be another version */
+#define TIMEOUT_MS 10000                         /* unless --timeout says otherwise */
 #define MAX_TIMEOUT_MS 3600000
 
 struct question {
@@ -190,7 +191,7 @@ static bool split_answer(struct gn_slice all, bool *is_ok, struct gn_slice *text
     rest = line;
     (void)gn_slice_split(&rest, ' ', &status);
     *is_ok = gn_slice_eq(status, GN_LIT("ok"));
-    return rest.ptr != NULL && gn_slice_to_u64(rest, ANSWER_BYTES, &length) == GN_OK &&
+    return rest.ptr != NULL && gn_slice_to_u64(rest, MOST_BYTES, &length) == GN_OK &&
             text->len == length && (*is_ok || gn_slice_eq(status, GN_LIT("error")));
 }
 
@@ -272,7 +273,7 @@ static enum gn_ask_exit answer_question(const struct question *q, const char *wo
     enum gn_ask_exit status;
     enum gn_err rc = find_path(q, path, &err);
 
-    gn_buf_init(&answer, ANSWER_BYTES);
+    gn_buf_init(&answer, MOST_BYTES);
     if (rc == GN_OK) {
         rc = ask(path, word, q->timeout_ms, &answer, &err);
     }

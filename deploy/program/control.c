@@ -13,16 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bridge/py/dump.h"
 #include "bridge/py/host.h"
 #include "bridge/py/pystats.h"
 #include "server/base/alloc.h"
 #include "server/base/buf.h"
 #include "server/net/listener.h"
 
-#define QUESTION_BYTES 64
-#define ANSWER_BYTES (8 << 20)
-#define STATS_BYTES 65536
+#define STATUS_BYTES 64 /* the line before the text */
 
 enum step {
     FREE,
@@ -37,7 +34,7 @@ struct client {
     int fd;
     struct gn_io io;
     struct gn_timer late;
-    char question[QUESTION_BYTES];
+    char question[GN_CONTROL_QUESTION_BYTES];
     size_t n_question;
     struct gn_buf answer;
     size_t n_written;
@@ -119,7 +116,7 @@ GN_LOOP_THREAD static void tell_stats(struct client *c)
         answer(c, "ok", GN_LIT("no Python application is served\n"));
         return;
     }
-    gn_buf_init(&text, STATS_BYTES);
+    gn_buf_init(&text, GN_CONTROL_ANSWER_BYTES);
     gn_pyexec_stats_text(c->control->pyexec, &text);
     answer(c, "ok", gn_buf_slice(&text));
     gn_buf_fini(&text);
@@ -170,7 +167,8 @@ GN_LOOP_THREAD static void obey(struct client *c, struct gn_slice word)
 
 GN_LOOP_THREAD static void read_question(struct client *c)
 {
-    ssize_t n = recv(c->fd, c->question + c->n_question, QUESTION_BYTES - c->n_question, 0);
+    ssize_t n =
+            recv(c->fd, c->question + c->n_question, GN_CONTROL_QUESTION_BYTES - c->n_question, 0);
     struct gn_slice word;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -185,7 +183,7 @@ GN_LOOP_THREAD static void read_question(struct client *c)
     word.len = gn_slice_find(word, '\n');
     if (word.len < c->n_question) {
         obey(c, word);
-    } else if (c->n_question == QUESTION_BYTES) {
+    } else if (c->n_question == GN_CONTROL_QUESTION_BYTES) {
         answer(c, "error", GN_LIT("the question is too long"));
     }
 }
@@ -225,7 +223,7 @@ static void on_accept(struct gn_listener *listener, void *arg, int *fd, const st
         }
         *c = (struct client){.control = control, .step = ASKING, .fd = *fd};
         *fd = -1;
-        gn_buf_init(&c->answer, ANSWER_BYTES + 64);
+        gn_buf_init(&c->answer, GN_CONTROL_ANSWER_BYTES + STATUS_BYTES);
         gn_timer_init(&c->late, control->loop, on_late);
         gn_timer_start(&c->late, gn_loop_after_ms(control->loop, GN_CONTROL_ASK_MS));
         gn_io_init(&c->io, control->loop, c->fd, on_ready);

@@ -7,10 +7,12 @@
  * (ask.h) ask a running server. Whoever may open it may ask; its file has mode
  * 0600, so that is the user the server runs as, and root.
  *
- * A connection is one question: a word and a newline, within GN_CONTROL_ASK_MS.
- * The answer is a line "ok LENGTH" or "error LENGTH", that many bytes of text,
- * and the end; it must be taken within GN_CONTROL_ANSWER_MS. At most
- * GN_CONTROL_CLIENTS are heard at once, the next are closed.
+ * A connection is one question: a word and a newline, GN_CONTROL_QUESTION_BYTES
+ * at most, within GN_CONTROL_ASK_MS.
+ * The answer is a line "ok LENGTH" or "error LENGTH", that many bytes of text
+ * (GN_CONTROL_ANSWER_BYTES at most), and the end; it must be there, and then be
+ * taken, within GN_CONTROL_ANSWER_MS each. At most GN_CONTROL_CLIENTS are heard at
+ * once, the next are closed.
  *
  *   stacks    what every Python worker is doing (bridge/py/dump.h)
  *   stats     what the Python executor counts and estimates (bridge/py/pystats.h)
@@ -22,14 +24,19 @@
  * Thread: the loop's.
  */
 
+#include "bridge/py/dump.h"
 #include "bridge/py/pyexec.h"
 #include "server/base/err.h"
 #include "server/loop/loop.h"
 #include "server/net/addr.h"
 
+/* All its limits. They are no options: people ask now and then, and who may open the socket is the
+   server's own user. What they may want to wait for is an option of who asks (ask.c). */
 #define GN_CONTROL_CLIENTS 8
+#define GN_CONTROL_QUESTION_BYTES 64
 #define GN_CONTROL_ASK_MS 5000
-#define GN_CONTROL_ANSWER_MS 15000
+#define GN_CONTROL_ANSWER_BYTES GN_PYDUMP_TEXT_BYTES
+#define GN_CONTROL_ANSWER_MS 15000 /* more than a dump takes (GN_LOOK_LIMIT_MS) */
 
 struct gn_control;
 

@@ -50,6 +50,9 @@ static void read_end(int fd, char *into, size_t size)
         gn_loop_run_once(loop);
         n = recv(fd, into + len, size - 1 - len, MSG_DONTWAIT);
         len += n > 0 ? (size_t)n : 0;
+        if (n < 0) {
+            (void)usleep(500);
+        }
     } while (n > 0 || (n < 0 && errno == EAGAIN));
     into[len] = '\0';
     (void)close(fd);
@@ -127,6 +130,22 @@ Test(control, forgets_a_client_that_leaves_and_closes_one_too_many)
     for (unsigned i = 1; i < GN_CONTROL_CLIENTS; i++) {
         (void)close(fds[i]);
     }
+}
+
+Test(control, closes_who_does_not_ask_in_time)
+{
+    gn_deadline late;
+    char answer[64];
+    int fd;
+
+    begin();
+    fd = reach();
+    late = gn_clock_now() + GN_CONTROL_ASK_MS * GN_NS_PER_MS;
+    cr_assert_eq(send(fd, "vers", 4, 0), 4);
+    read_end(fd, answer, sizeof(answer));
+    cr_assert_str_empty(answer);
+    cr_assert_geq(gn_clock_now(), late - 50 * GN_NS_PER_MS);
+    end();
 }
 
 Test(control, is_private_and_replaces_only_what_is_dead)
