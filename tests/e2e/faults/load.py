@@ -354,7 +354,7 @@ class Load:
 def under_load(server, memory=MEMORY_KIB, recovers=True, **options):
     """Runs a block while clients ask; see the head of this file."""
     if recovers:
-        settle(server)
+        settle(server, options.get("spools", True))
         before = Process(server).trim()
     load = Load(server, **options)
     load.start()
@@ -370,7 +370,7 @@ def under_load(server, memory=MEMORY_KIB, recovers=True, **options):
         before.must_return(memory)
 
 
-def settle(server):
+def settle(server, spools=True):
     """Brings pools, workers and arenas to their working size, once for each server."""
     if getattr(server, "is_settled", False):
         return
@@ -382,7 +382,7 @@ def settle(server):
         response = conn.read()
         assert response.status == 200, f"{response} {response.body}\n{server.output()}"
         conn.close()
-    loads = [Load(server, pace_s=0) for _ in range(2)]
+    loads = [Load(server, spools=spools, pace_s=0) for _ in range(2)]
     for load in loads:
         load.start()
     loads[0].go_on(10)
