@@ -29,8 +29,8 @@
 #define GN_CALL_CLASSES 13 /* 0: cheap; else 1 + 3 * (size - 1) + kind */
 #define GN_CALL_CHEAP 0
 #define GN_CALL_CHEAP_NS 2000000
-#define GN_CALL_TRIAL                                                                              \
-    3 /* the smallest that computes: what nobody knows yet (bridge/py/call_cost.h) */
+/* The smallest that computes: what nobody knows yet (bridge/py/call_cost.h). */
+#define GN_CALL_TRIAL 3
 
 enum gn_call_kind {
     GN_CALL_WAITS,
