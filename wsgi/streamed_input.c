@@ -47,11 +47,13 @@ static bool is_in_child(const struct streamed *in)
     return in->upload.pyexec != NULL && gn_pyexec_is_forked(in->upload.pyexec);
 }
 
+/** Once only: an input that the application keeps may outlive the executor. */
 static void let_go(struct streamed *in)
 {
-    if (GN_LIKELY(!is_in_child(in))) {
-        gn_intake_close(&in->upload.intake);
+    if (in->upload.intake != NULL && GN_UNLIKELY(is_in_child(in))) {
+        in->upload.intake = NULL;
     }
+    gn_intake_close(&in->upload.intake);
     gn_bufq_clear(&in->queue);
     in->reader.finish_wanted = false;
 }
