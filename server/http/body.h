@@ -4,8 +4,8 @@
 
 /*
  * A request body at rest: in memory up to a bound, beyond it in an unlinked
- * temporary file ($TMPDIR, else /tmp). The loop fills it; once it is complete any one thread may
- * read it, with no lock, because nobody writes any more.
+ * temporary file ($TMPDIR, else /tmp). The loop fills and completes it; from then on any one
+ * thread may read it, with no lock, because nobody writes any more.
  */
 
 #include <stddef.h>
@@ -15,9 +15,13 @@
 #include "server/base/err.h"
 #include "server/base/slice.h"
 
+/** Small pieces on their way to the file are gathered up to here and written together. */
+#define GN_BODY_GATHERED_BYTES 16384u
+
 struct gn_body {
-    struct gn_buf memory;      /* the first bytes, or all while spool_fd is -1 */
-    int spool_fd;              /* -1: everything is in memory; else everything is in the file */
+    struct gn_buf memory;      /* everything, while spool_fd is -1 */
+    struct gn_buf gathered;    /* the last bytes, not in the file yet; empty once complete */
+    int spool_fd;              /* -1: everything is in memory; else, once complete, in the file */
     uint64_t len;              /* bytes in all */
     size_t memory_limit_bytes; /* may be lowered while empty */
 };
@@ -33,12 +37,19 @@ void gn_body_move(struct gn_body *from, struct gn_body *to);
 /**
  * Appends. Beyond the memory limit everything moves to the file.
  *
- * Returns: GN_OK, GN_ERR_NO_SPACE (ENOSPC, EDQUOT), GN_ERR_IO
+ * Returns: GN_OK, GN_ERR_NO_SPACE (ENOSPC, EDQUOT, EFBIG), GN_ERR_IO, GN_ERR_NO_MEMORY
  */
 GN_MUST_CHECK enum gn_err gn_body_append(struct gn_body *body, struct gn_slice bytes);
 
 /**
- * Copies up to `size` bytes from `offset` to `into`.
+ * Nothing follows: what was gathered goes to the file. To be called before anybody reads.
+ *
+ * Returns: as gn_body_append
+ */
+GN_MUST_CHECK enum gn_err gn_body_complete(struct gn_body *body);
+
+/**
+ * Copies up to `size` bytes from `offset` of a complete body to `into`.
  *
  * Returns: GN_OK (`*n_out` bytes, 0 at the end), GN_ERR_IO
  */

@@ -345,6 +345,10 @@ static enum gn_step_result step_body(struct gn_http1_conn *c)
     if (!gn_http1_body_is_done(&c->body)) {
         return GN_STEP_PARKED;
     }
+    rc = gn_body_complete(&c->exchange->ex.body);
+    if (rc != GN_OK) {
+        return fail_body(c, rc);
+    }
     c->exchange->body_ended = true;
     c->step = GN_STEP_SERVE;
     gn_exchange_serve(c->exchange);

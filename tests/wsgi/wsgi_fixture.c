@@ -68,6 +68,7 @@ void wsgi_body_fill(struct gn_body *body, struct gn_slice bytes, bool in_file)
 {
     gn_body_init(body, in_file ? 1 : 1024 * 1024);
     cr_assert_eq(gn_body_append(body, bytes), GN_OK);
+    cr_assert_eq(gn_body_complete(body), GN_OK);
     cr_assert_eq(body->spool_fd >= 0, in_file && bytes.len > 1);
 }
 

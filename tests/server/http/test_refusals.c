@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
@@ -200,5 +202,31 @@ Test(refusals, a_body_beyond_the_servers_limit_names_the_option)
     (void)answer("POST /large HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n9\r\n", false);
     cr_assert_not_null(strstr(lines, "raise --limit-request-body"), "%s", lines);
     cr_assert_null(strstr(lines, "body_limit_bytes"), "%s", lines);
+    http_fixture_fini(&f);
+}
+
+/** The last bytes are written when all have come: that, too, is the client's to know. */
+Test(refusals, a_disk_that_is_full_at_the_last_byte_of_a_body_is_told)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    const struct rlimit tiny = {.rlim_cur = 8, .rlim_max = RLIM_INFINITY};
+    const char *got;
+
+    cr_assert_eq(sigaction(SIGXFSZ, &ignore, NULL), 0);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &tiny), 0);
+    f.limits.body_memory_bytes = 4;
+    http_fixture_start(&f);
+    http_fixture_feed(&f, "POST / HTTP/1.1\r\n" HOST "Content-Length: 8\r\n\r\n12345678");
+    cr_assert_not_null(strstr(http_fixture_output(&f), "HTTP/1.1 200 "));
+    cr_assert_eq(f.n_serve, 1);
+    http_fixture_clear_output(&f);
+    feed_bytes("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+               "1\r\na\r\n1\r\nb\r\n7\r\n1234567\r\n0\r\n\r\n");
+    got = http_fixture_output(&f);
+    cr_assert_not_null(strstr(got, "HTTP/1.1 507 "), "%s", got);
+    cr_assert_not_null(strstr(got, "Connection: close"), "%s", got);
+    cr_assert_eq(f.n_serve, 1);
+    gn_mem_stream_end(f.stream);
+    http_fixture_turn(&f);
     http_fixture_fini(&f);
 }
