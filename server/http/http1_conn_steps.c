@@ -80,7 +80,8 @@ static void advise(const struct gn_http1_conn *c, enum gn_notice_kind kind, cons
 {
     const struct gn_exchange_private *p = c->exchange;
 
-    if (kind != GN_NOTICE_BODY || p->ex.body_limit_bytes == c->server->limits.body_bytes) {
+    if (kind != GN_NOTICE_BODY || p == NULL ||
+            p->ex.body_limit_bytes == c->server->limits.body_bytes) {
         (void)snprintf(text, ADVICE_BYTES, "%s", advice_of(kind, reason));
         return;
     }
