@@ -238,10 +238,20 @@ enum gn_err gn_wsgi_response_flush(struct gn_wsgi_response *r)
     return r->sink->send(r->sink->arg, &all);
 }
 
+/** There is no place for a piece behind the end, as write() in close() would want. */
+static enum gn_err require_open(const struct gn_wsgi_response *r)
+{
+    if (r->stage != GN_WSGI_ENDED) {
+        return require_start(r);
+    }
+    PyErr_SetString(PyExc_RuntimeError, "write() after the end of the response");
+    return GN_ERR_PYTHON;
+}
+
 /** Readies the head and the buffers for a piece. Returns: GN_OK, GN_ERR_CLOSED, GN_ERR_PYTHON */
 static enum gn_err start_streaming(struct gn_wsgi_response *r, uint64_t length)
 {
-    GN_TRY(require_start(r));
+    GN_TRY(require_open(r));
     if (r->stage == GN_WSGI_SET) {
         GN_TRY(make_head(r, length));
     }
@@ -264,7 +274,7 @@ enum gn_err gn_wsgi_response_send(struct gn_wsgi_response *r, PyObject *piece, u
         return not_bytes(piece);
     }
     if (PyBytes_GET_SIZE(piece) == 0) {
-        return require_start(r);
+        return require_open(r);
     }
     GN_TRY(start_streaming(r, length_hint));
     rc = put_piece(r, piece);

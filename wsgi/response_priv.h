@@ -97,8 +97,8 @@ GN_NEEDS_GIL GN_HOT GN_MUST_CHECK enum gn_err gn_wsgi_response_send_all(
  *          GN_ERR_TOO_BIG  beyond the declared length: what fitted was sent
  *          GN_ERR_CLOSED   this response has no body (HEAD, 204, 304): no use going on
  *          GN_ERR_GONE     the client has left
- *          GN_ERR_PYTHON   not bytes, start_response not called, or an invalid head: the
- *                          exception is set
+ *          GN_ERR_PYTHON   not bytes, start_response not called, an invalid head, or ENDED
+ *                          already: the exception is set
  */
 GN_NEEDS_GIL GN_MUST_CHECK enum gn_err gn_wsgi_response_send(
         struct gn_wsgi_response *r, PyObject *piece, uint64_t length_hint);

@@ -6,6 +6,7 @@
 #include "server/base/ascii.h"
 #include "server/proto/http_status.h"
 
+#include "bridge/py/compat_priv.h"
 #include "bridge/py/gil_priv.h"
 #include "wsgi/bound_priv.h"
 #include "wsgi/start_response_priv.h"
@@ -83,15 +84,25 @@ GN_NEEDS_GIL static int take_status(struct gn_wsgi_response *r, PyObject *status
 static PyObject *raise_again(PyObject *exc_info)
 {
     PyObject *value = PyTuple_GET_ITEM(exc_info, 1);
+    PyObject *traceback = PyTuple_GET_ITEM(exc_info, 2);
 
     if (value == Py_None) {
         PyErr_SetString(PyExc_AssertionError, "headers already sent");
         return NULL;
     }
-    PyErr_Restore(Py_NewRef(PyTuple_GET_ITEM(exc_info, 0)), Py_NewRef(value),
-            PyTuple_GET_ITEM(exc_info, 2) != Py_None ? Py_NewRef(PyTuple_GET_ITEM(exc_info, 2))
-                                                     : NULL);
+    if (PyTraceBack_Check(traceback) && PyException_SetTraceback(value, traceback) != 0) {
+        return NULL;
+    }
+    gn_py_raise_again(Py_NewRef(value));
     return NULL;
+}
+
+/** The interpreter believes whatever it is told to raise, so this must not. */
+static bool is_exc_info(PyObject *object)
+{
+    return PyTuple_Check(object) && PyTuple_GET_SIZE(object) == 3 &&
+            (PyTuple_GET_ITEM(object, 1) == Py_None ||
+                    PyExceptionInstance_Check(PyTuple_GET_ITEM(object, 1)));
 }
 
 /** The third argument by position or by name; NULL when absent or None. -1 raised. */
@@ -115,7 +126,7 @@ static int find_exc_info(
     }
     if (n_args + n_keywords == 3 && args[2] != Py_None) {
         exc_info = args[2];
-        if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
+        if (!is_exc_info(exc_info)) {
             PyErr_SetString(PyExc_TypeError, "exc_info must be a tuple as of sys.exc_info()");
             return -1;
         }

@@ -203,6 +203,49 @@ def buffer_grows(environ, start_response, query):
     return [b"ok\n"]
 
 
+class WritesInClose:
+    """An iterable that has more to say when all is said."""
+
+    def __init__(self, write, parts):
+        self.write, self.parts = write, parts
+
+    def __iter__(self):
+        return self.parts
+
+    def close(self):
+        for piece in (b"late\n", b"x" * 100000):
+            try:
+                self.write(piece)
+            except Exception as problem:
+                note(f"write_in_close {type(problem).__name__}")
+
+
+def write_in_close(environ, start_response, query):
+    """how: list, generator, length, head"""
+    how = query["how"]
+    length = [("Content-Length", "5")] if how == "length" else []
+    write = start_response("200 OK", PLAIN + length)
+    parts = [b"body\n"]
+    return WritesInClose(write, iter(parts) if how == "list" else (part for part in parts))
+
+
+def no_exc_info(environ, start_response, query):
+    """After the head: what is not an exception cannot be raised again."""
+    which = [("a", "b", "c"), (1, 2, 3), (KeyError, "text", None), (KeyError, KeyError, None),
+             ("abc", b"abc", ())][int(query["which"])]
+    write = start_response("200 OK", PLAIN)
+    write(b"")
+    try:
+        start_response("500 No", PLAIN, which)
+    except Exception as problem:
+        write(type(problem).__name__.encode())
+        try:
+            start_response("500 No", PLAIN, which)
+        except TypeError:
+            write(b"\n")
+    return []
+
+
 class EvilStr(str):
     def encode(self, *args):
         raise RuntimeError("encode of a header was called")

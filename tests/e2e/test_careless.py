@@ -9,6 +9,7 @@ import time
 import pytest
 
 from process import SANITIZER, SANITIZER_MARKS, Server, free_port
+from rawhttp import eventually
 
 pytestmark = pytest.mark.ours
 
@@ -35,6 +36,24 @@ def test_exceptions_of_any_kind_end_the_call_alone(server, view):
 def test_generator_exit_cuts_the_response(server):
     response = server.get("/generator_exit")
     assert response.status == 200 and not response.complete
+
+
+@pytest.mark.parametrize("how", ["list", "generator", "length", "head"])
+def test_write_in_close_comes_too_late(server, how):
+    before = server.get("/state").json().get("write_in_close RuntimeError", 0)
+    with server.connect() as conn:
+        response = conn.request("HEAD" if how == "head" else "GET", f"/write_in_close?how={how}")
+        assert response.status == 200 and response.body == (b"" if how == "head" else b"body\n")
+        assert conn.get("/context").status == 200
+    assert eventually(lambda: server.get("/state").json().get("write_in_close RuntimeError", 0)
+                      >= before + 2, 5)
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_exc_info_that_is_none_is_refused(server, which):
+    """Ten times, since what the interpreter is told wrongly shows later."""
+    for _ in range(10):
+        assert server.get(f"/no_exc_info?which={which}").text == "TypeError\n"
 
 
 def test_what_a_call_left_behind_is_dead(server):

@@ -263,6 +263,27 @@ Test(response, needs_start_response)
     sunk_fini(&s);
 }
 
+Test(response, takes_nothing_behind_its_end)
+{
+    gn_assert_gil();
+    static const char *const pieces[] = {"b'late'", "b''", "b'x' * 100000"};
+
+    for (size_t i = 0; i < GN_ARRAY_LEN(pieces); i++) {
+        PyObject *piece = eval_list(pieces[i]);
+
+        sunk_begin(&s, GET);
+        sunk_start(&s, "200 OK", "[]");
+        cr_assert_eq(send_all("[b'all']"), GN_OK);
+        cr_assert_eq(gn_wsgi_response_send(&s.response, piece, GN_LENGTH_UNKNOWN), GN_ERR_PYTHON);
+        cr_assert(PyErr_ExceptionMatches(PyExc_RuntimeError), "%s", pieces[i]);
+        PyErr_Clear();
+        (void)sunk_end(&s);
+        cr_assert_str_eq(sunk_body(&s), "all");
+        sunk_fini(&s);
+        Py_DECREF(piece);
+    }
+}
+
 Test(response, stops_when_the_client_has_gone)
 {
 

@@ -127,6 +127,24 @@ Test(start_response, with_exc_info_raises_again_what_came_too_late)
     cr_assert_eq(s.response.status, 200);
 }
 
+Test(start_response, refuses_exc_info_that_holds_no_exception)
+{
+    static const char *const cases[] = {"start('500 No', H, ('a', 'b', 'c'))",
+            "start('500 No', H, (1, 2, 3))", "start('500 No', H, (KeyError, 'text', None))",
+            "start('500 No', H, (KeyError, KeyError, None))", "start('500 No', H, [*info()])"};
+
+    wsgi_run(globals, "write = start('200 OK', H)");
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        cr_assert(wsgi_raises(globals, cases[i], "TypeError"), "%s", cases[i]);
+        cr_assert_eq(s.response.status, 200);
+    }
+    wsgi_run(globals, "write(b'x')");
+    for (size_t i = 0; i < GN_ARRAY_LEN(cases); i++) {
+        cr_assert(wsgi_raises(globals, cases[i], "TypeError"), "%s", cases[i]);
+    }
+    cr_assert(wsgi_raises(globals, "start('500', H, (None, KeyError(), 'stack'))", "KeyError"));
+}
+
 Test(start_response, keeps_no_reference_to_exc_info)
 {
     wsgi_run(globals,
