@@ -6,6 +6,13 @@
 #include "bridge/py/gil_priv.h"
 #include "wsgi/header_list_priv.h"
 
+PyObject *gn_wsgi_plain_str(PyObject *text)
+{
+    return GN_LIKELY(PyUnicode_CheckExact(text)) || !PyUnicode_Check(text)
+            ? Py_NewRef(text)
+            : PyUnicode_FromObject(text);
+}
+
 int gn_wsgi_latin1(PyObject *text, const char *what, struct gn_slice *bytes_out)
 {
     if (!PyUnicode_CheckExact(text)) {
@@ -108,19 +115,11 @@ GN_NEEDS_GIL static int take_value(
     return item->id == GN_HDR_CONTENT_LENGTH ? check_length(headers, item->value) : 0;
 }
 
-GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
+/** Checks a pair of plain str, and holds them. */
+GN_NEEDS_GIL static int add_field(struct gn_wsgi_headers *headers, PyObject *name, PyObject *value)
 {
     struct gn_header *item = &headers->items[headers->n];
-    PyObject *name;
-    PyObject *value;
 
-    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-        PyErr_Format(PyExc_TypeError, "a response header must be a tuple (name, value), not %.200R",
-                pair);
-        return -1;
-    }
-    name = PyTuple_GET_ITEM(pair, 0);
-    value = PyTuple_GET_ITEM(pair, 1);
     item->flags = GN_HEADER_CHECKED;
     if (take_name(headers->known, name, item) != 0 || take_value(headers, name, value, item) != 0) {
         return -1;
@@ -129,6 +128,25 @@ GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
     headers->held[2 * headers->n + 1] = Py_NewRef(value);
     headers->n++;
     return 0;
+}
+
+GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
+{
+    PyObject *name;
+    PyObject *value;
+    int rc;
+
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+        PyErr_Format(PyExc_TypeError, "a response header must be a tuple (name, value), not %.200R",
+                pair);
+        return -1;
+    }
+    name = gn_wsgi_plain_str(PyTuple_GET_ITEM(pair, 0));
+    value = name != NULL ? gn_wsgi_plain_str(PyTuple_GET_ITEM(pair, 1)) : NULL;
+    rc = value != NULL ? add_field(headers, name, value) : -1;
+    Py_XDECREF(name);
+    Py_XDECREF(value);
+    return rc;
 }
 
 int gn_wsgi_headers_set(struct gn_wsgi_headers *headers, PyObject *list)

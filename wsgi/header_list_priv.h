@@ -75,9 +75,18 @@ GN_NEEDS_GIL void gn_wsgi_headers_clear(struct gn_wsgi_headers *headers);
 GN_NEEDS_GIL void gn_wsgi_headers_fini(struct gn_wsgi_headers *headers);
 
 /**
+ * A str of exactly that type for an instance of a subclass (StrEnum, Markup), so
+ * that nothing of the application's runs when it is looked at or let go; anything
+ * else is handed back as it is.
+ *
+ * Returns: a new reference, or NULL with MemoryError
+ */
+GN_NEEDS_GIL GN_MUST_CHECK PyObject *gn_wsgi_plain_str(PyObject *text);
+
+/**
  * The latin-1 bytes of a str, as long as it lives.
  *
- * Returns: 0, or -1 with TypeError (not a str) or ValueError (beyond latin-1);
+ * Returns: 0, or -1 with TypeError (not exactly a str) or ValueError (beyond latin-1);
  *          `what` names it in the message
  */
 GN_NEEDS_GIL GN_MUST_CHECK int gn_wsgi_latin1(

@@ -67,16 +67,19 @@ GN_NEEDS_GIL static int known_status_code(struct gn_wsgi_known *known, PyObject 
     return known->statuses[at].code;
 }
 
+/** Takes the reference to `status`, which may be NULL with an exception. */
 GN_NEEDS_GIL static int take_status(struct gn_wsgi_response *r, PyObject *status)
 {
-    int code = known_status_code(r->headers.known, status);
+    int code = status != NULL ? known_status_code(r->headers.known, status) : -1;
     struct gn_slice text;
 
     if (code < 0 || gn_wsgi_latin1(status, "status", &text) != 0) {
+        Py_XDECREF(status);
         return -1;
     }
     r->status = code;
     r->reason = gn_slice_skip(text, 4); /* empty: the standard phrase */
+    Py_XSETREF(r->status_text, status);
     return 0;
 }
 
@@ -154,10 +157,10 @@ static PyObject *start_response(
         return NULL;
     }
     r->stage = GN_WSGI_NONE;
-    if (take_status(r, args[0]) != 0 || gn_wsgi_headers_set(&r->headers, args[1]) != 0) {
+    if (take_status(r, gn_wsgi_plain_str(args[0])) != 0 ||
+            gn_wsgi_headers_set(&r->headers, args[1]) != 0) {
         return NULL;
     }
-    Py_XSETREF(r->status_text, Py_NewRef(args[0]));
     r->stage = GN_WSGI_SET;
     return Py_NewRef(start->write);
 }
