@@ -122,8 +122,10 @@ GN_LOOP_THREAD static void take_request(struct gn_wsgi_call *call, struct gn_exc
     call->loop.pipe = NULL;
     call->loop.pipe_is_closed = false;
     call->loop.is_paused = false;
+    call->loop.has_hinted = false;
     call->loop.n_unreported = 0;
     atomic_store_explicit(&call->shared.is_gone, false, memory_order_relaxed);
+    atomic_store_explicit(&call->shared.has_begun, false, memory_order_relaxed);
     atomic_store_explicit(&call->shared.reads_exchange, true, memory_order_relaxed);
     if (GN_UNLIKELY(ex->body_mode == GN_BODY_STREAM)) {
         gn_wsgi_upload_begin(call);
@@ -201,7 +203,11 @@ GN_LOOP_THREAD static void pump(struct gn_wsgi_call *call)
     if (gn_bufq_is_empty(&bytes)) {
         return;
     }
-    gn_timeout_disarm(&call->loop.timeout); /* it has begun to answer */
+    if (atomic_load_explicit(&call->shared.has_begun, memory_order_relaxed)) {
+        gn_timeout_disarm(&call->loop.timeout); /* the pipe's lock orders what was taken with it */
+    } else {
+        call->loop.has_hinted = true;
+    }
     call->loop.n_unreported += bytes.n_bytes;
     switch (gn_exchange_send(call->loop.exchange, &bytes)) {
     case GN_OK:
@@ -284,15 +290,16 @@ GN_LOOP_THREAD static void deliver_complete(struct gn_wsgi_call *call, struct gn
     }
 }
 
-/** A 500 behind early hints: the exchange is in bytes already, so it is made by hand. */
-GN_LOOP_THREAD static void deliver_500_by_hand(struct gn_wsgi_call *call, struct gn_exchange *ex)
+void gn_wsgi_call_reply_by_hand(struct gn_exchange *ex, int status)
 {
-    struct gn_wsgi_response *r = &call->worker.response;
+    struct gn_http1_writer writer = ex->writer;
+    struct gn_bufq output = {0};
     struct gn_buf page;
+    struct gn_buf bytes;
     const struct gn_header type =
-            GN_HEADER(CONTENT_TYPE, "Content-Type", gn_exchange_error_page(ex, 500, &page));
+            GN_HEADER(CONTENT_TYPE, "Content-Type", gn_exchange_error_page(ex, status, &page));
     const struct gn_http1_response response = {
-            .status = 500,
+            .status = status,
             .headers = &type,
             .n_headers = 1,
             .date = gn_exchange_date(ex),
@@ -300,16 +307,33 @@ GN_LOOP_THREAD static void deliver_500_by_hand(struct gn_wsgi_call *call, struct
     };
     enum gn_err rc;
 
-    gn_buf_clear(&r->bytes);
-    gn_bufq_clear(&r->out);
-    rc = gn_http1_writer_reply(&r->writer, &response, gn_buf_slice(&page), &r->bytes);
+    gn_buf_init(&bytes, SIZE_MAX);
+    rc = gn_http1_writer_reply(&writer, &response, gn_buf_slice(&page), &bytes);
+    gn_bufq_append(&output, gn_buf_slice(&bytes));
+    gn_buf_fini(&bytes);
     gn_buf_fini(&page);
     if (rc == GN_OK) {
-        deliver_complete(call, ex);
+        rc = gn_exchange_send(ex, &output);
+    }
+    if (rc == GN_OK || rc == GN_ERR_FULL) {
+        gn_exchange_finish_sent(ex, &writer);
         return;
     }
+    gn_bufq_clear(&output);
     gn_exchange_abort(ex);
-    gn_wsgi_call_recycle(call);
+}
+
+/** What the worker had sent when it failed. */
+GN_LOOP_THREAD static void send_rest(struct gn_wsgi_call *call, struct gn_exchange *ex)
+{
+    struct gn_bufq sent = {0};
+
+    if (call->loop.pipe != NULL) {
+        gn_pipe_take(call->loop.pipe, &sent);
+    }
+    if (gn_exchange_send(ex, &sent) != GN_OK) {
+        gn_bufq_clear(&sent);
+    }
 }
 
 GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_exchange *ex)
@@ -317,24 +341,16 @@ GN_LOOP_THREAD static void deliver_failed(struct gn_wsgi_call *call, struct gn_e
     struct gn_wsgi_response *r = &call->worker.response;
 
     call->container->loop_side.stats.failed++;
-    if (r->has_sent && r->stage < GN_WSGI_SENT) {
-        deliver_500_by_hand(call, ex);
-        return;
-    }
-    if (r->has_sent) {
-        struct gn_bufq sent = {0};
-
-        if (call->loop.pipe != NULL) {
-            gn_pipe_take(call->loop.pipe, &sent);
-        }
-        if (gn_exchange_send(ex, &sent) != GN_OK) {
-            gn_bufq_clear(&sent);
-        }
+    if (!r->has_sent) {
+        gn_exchange_reply_error(ex, 500, GN_LIT(""));
+    } else if (r->stage < GN_WSGI_SENT) {
+        send_rest(call, ex); /* early hints */
+        gn_wsgi_call_reply_by_hand(ex, 500);
+    } else {
+        send_rest(call, ex);
         ex->status = r->writer.status; /* what went out, for the access log */
         ex->response_bytes = r->writer.n_body;
         gn_exchange_abort(ex); /* cut: nobody shall take it for complete */
-    } else {
-        gn_exchange_reply_error(ex, 500, GN_LIT(""));
     }
     gn_wsgi_call_recycle(call);
 }

@@ -14,8 +14,8 @@
  * until it is so, and the worker finishes alone; on_done in call.c finds
  * loop.exchange NULL then.
  *
- * The timeout runs until the answer begins or the call is done, also when the
- * client has left: what it guards is the worker (bridge/py/late.h).
+ * The timeout runs until the answer begins (early hints are none) or the call is
+ * done, also when the client has left: what it guards is the worker (bridge/py/late.h).
  */
 
 #define WHAT_BYTES 512 /* of a request in the log; targets may be long */
@@ -46,7 +46,9 @@ void gn_wsgi_call_describe(struct gn_pycall *py, struct gn_buf *into)
 
 void gn_wsgi_call_end_parted(struct gn_wsgi_call *call, struct gn_exchange *ex)
 {
-    if (call->loop.parting_status != 0) {
+    if (call->loop.parting_status != 0 && call->loop.has_hinted) {
+        gn_wsgi_call_reply_by_hand(ex, call->loop.parting_status);
+    } else if (call->loop.parting_status != 0) {
         gn_exchange_reply_error(ex, call->loop.parting_status, GN_LIT(""));
     } else {
         gn_exchange_abort(ex);

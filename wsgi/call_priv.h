@@ -65,6 +65,7 @@ struct gn_wsgi_call {
         struct gn_pipe *pipe;         /* the reader's half, once we have seen it */
         bool pipe_is_closed;
         bool is_paused;           /* the client is slow: wait for drained */
+        bool has_hinted;          /* early hints have gone to the exchange, in bytes */
         uint64_t n_unreported;    /* bytes taken from the pipe and not yet said to be drained */
         struct gn_intake *intake; /* of a streamed body, until its end */
         bool intake_is_full;      /* on_wanted follows */
@@ -86,8 +87,9 @@ struct gn_wsgi_call {
         enum gn_wsgi_outcome outcome;
     } worker;
 
-    struct {                        /* both sides */
-        atomic_bool is_gone;        /* the loop to the worker: stop, nobody listens */
+    struct {                   /* both sides */
+        atomic_bool is_gone;   /* the loop to the worker: stop, nobody listens */
+        atomic_bool has_begun; /* the worker to the loop: a head is in the pipe, no mere hints */
         atomic_bool reads_exchange; /* the worker to the loop: keep the exchange */
     } shared;
 };
@@ -119,6 +121,8 @@ void gn_wsgi_call_on_readable(struct gn_pipe *pipe, void *owner);
 GN_NEEDS_GIL void gn_wsgi_call_destroy(struct gn_wsgi_call **call);
 /** Back to the pool: nobody waits for it and no worker has it. */
 GN_LOOP_THREAD void gn_wsgi_call_recycle(struct gn_wsgi_call *call);
+/** An error page behind early hints: the exchange is in bytes already, so it is made by hand. */
+GN_LOOP_THREAD void gn_wsgi_call_reply_by_hand(struct gn_exchange *ex, int status);
 /** 503 with Retry-After. */
 GN_LOOP_THREAD void gn_wsgi_reply_unavailable(
         struct gn_wsgi_container *container, struct gn_exchange *ex);

@@ -45,6 +45,9 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
             call->worker.reader = call->worker.pipe;
             gn_pipe_be_quiet(call->worker.pipe); /* the end of the call tells the loop */
         }
+        if (GN_LIKELY(call->worker.response.stage >= GN_WSGI_SENT)) {
+            atomic_store_explicit(&call->shared.has_begun, true, memory_order_relaxed);
+        }
         w.pipe = call->worker.pipe;
         w.result = gn_pipe_write(w.pipe, take, NULL, 0); /* no wait: mostly there is room */
         if (w.result == GN_ERR_TIMEOUT) {

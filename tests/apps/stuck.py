@@ -37,6 +37,9 @@ def application(environ, start_response):
     answer = "answered"
     if path == "/spin":
         spin()
+    elif path == "/hint":
+        environ["wsgi.early_hints"]([("Link", "</a.css>; rel=preload")])
+        spin()
     elif path == "/catch":
         try:
             spin()

@@ -58,6 +58,15 @@ def test_a_view_may_catch_it_and_its_late_answer_is_dropped():
         assert conn.get("/").text == "answered"
 
 
+def test_early_hints_are_no_answer():
+    with stuck("--timeout", "1", threads=1) as server, server.connect() as conn:
+        response = conn.get("/hint")
+        assert [r.status for r in response.interim] == [103]
+        assert response.status == 504 and response.complete
+        assert conn.get("/").text == "answered"
+        assert server.logs("no answer within the timeout: GET /hint")
+
+
 def test_the_deadline_is_in_environ():
     with stuck("--timeout", "5") as server:
         assert 0 < float(server.get("/deadline").text) <= 5

@@ -80,6 +80,29 @@ Test(call_part, answers_504_and_goes_on)
                "assert 0 < notes['late'] - notes['over'] < 60, notes\n");
 }
 
+Test(call_part, answers_504_behind_early_hints)
+{
+    struct served_setup setup =
+            served_usual("def app(environ, start_response):\n"
+                         "    environ['wsgi.early_hints']([('Link', '</a.css>')])\n"
+                         "    if environ['PATH_INFO'] == '/slow':\n"
+                         "        try:\n"
+                         "            while True: gate.wait(0.01)\n" /* until it is late */
+                         "        except TimeoutError: pass\n"
+                         "    start_response('200 OK', TEXT)\n"
+                         "    return [b'answer']\n");
+    char *got;
+
+    setup.timeout_ms = 100;
+    served_begin(&setup);
+    gn_assert_loop_thread(served.loop);
+    got = talk_until(KEEP("/slow") GET("/"), "HTTP/1.1 103 ");
+    cr_assert_not_null(strstr(got, "\r\n\r\nHTTP/1.1 504 Gateway Timeout\r\n"), "%s", got);
+    cr_assert_not_null(strstr(got, "</html>\nHTTP/1.1 "), "the connection goes on: %s", got);
+    gn_free(got);
+    served_end("");
+}
+
 /** Has a request answered by 504 and its view ended. */
 static void be_late(const char *request)
 {
