@@ -16,6 +16,7 @@
 enum spec {
     SPEC_OK,
     SPEC_OUTSIDE,
+    SPEC_WHOLE, /* of nothing: satisfied, but no range can say so */
     SPEC_MALFORMED,
 };
 
@@ -39,7 +40,7 @@ static enum spec parse_suffix(struct gn_slice text, uint64_t size, struct gn_byt
         return SPEC_MALFORMED;
     }
     if (n == 0 || size == 0) {
-        return SPEC_OUTSIDE;
+        return n == 0 ? SPEC_OUTSIDE : SPEC_WHOLE;
     }
     out->first = n < size ? size - n : 0;
     out->last = size - 1;
@@ -98,6 +99,7 @@ enum gn_range_result gn_http_ranges_parse(
 
         n_specs++;
         switch (parse_spec(spec, size, &r)) {
+        case SPEC_WHOLE:
         case SPEC_MALFORMED:
             return GN_RANGE_IGNORE;
         case SPEC_OUTSIDE:

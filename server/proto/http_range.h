@@ -5,7 +5,7 @@
 /*
  * Byte ranges (RFC 9110 14). A Range field is a wish: one that is malformed,
  * in another unit, or greedy (too many ranges, or ranges that overlap) is
- * ignored, and the whole is sent. Pure; safe on every thread.
+ * ignored, and the whole is sent; so is the end of something empty. Pure; safe on every thread.
  */
 
 #include <stdint.h>

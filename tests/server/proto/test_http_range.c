@@ -48,13 +48,22 @@ Test(http_range, reads_ranges)
             "0-1 2-3 4-5 6-7 8-9 10-11 12-13 14-15 ");
 }
 
+/* RFC 9110 14.1.2: a suffix longer than the whole is the whole, also when that is empty. */
+Test(http_range, the_end_of_something_empty_is_all_of_it)
+{
+    check(GN_LIT("bytes=-1"), 0, "");
+    check(GN_LIT("bytes=-99999999999999999999999"), 0, "");
+    check(GN_LIT("bytes=0-, -1"), 0, "");
+    check(GN_LIT("bytes=-1, 0-"), 0, "");
+}
+
 Test(http_range, says_what_lies_outside)
 {
     check(GN_LIT("bytes=1000-"), 1000, "416");
     check(GN_LIT("bytes=1000-2000, 5000-"), 1000, "416");
     check(GN_LIT("bytes=-0"), 1000, "416");
     check(GN_LIT("bytes=0-"), 0, "416");
-    check(GN_LIT("bytes=-1"), 0, "416");
+    check(GN_LIT("bytes=-0"), 0, "416");
     check(GN_LIT("bytes=99999999999999999999-"), 1000, "416");
 }
 
