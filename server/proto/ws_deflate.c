@@ -12,6 +12,10 @@
  * four bytes 00 00 ff ff that such a flush ends with (RFC 7692 7.2). The
  * inflater writes straight into the caller's buffer and stops at its limit: a
  * single spare byte tells "exactly full" from "more to come".
+ *
+ * A message that broke off would inflate to a part of what was meant, and its
+ * rest would spoil the next one. So those four bytes must be what they are in
+ * a whole message: an empty block, which adds nothing and ends where they end.
  */
 
 enum {
@@ -20,6 +24,7 @@ enum {
     MEM_LEVEL = 8,
     FIRST_BYTES = 512, /* room made before inflating */
     TAIL_BYTES = 4,
+    AT_BLOCK_END = 128, /* in data_type of zlib */
 };
 
 static const char flush_tail[] = "\0\0\xff\xff";
@@ -27,6 +32,7 @@ static const char flush_tail[] = "\0\0\xff\xff";
 struct gn_ws_inflater {
     z_stream z;
     bool keeps_context;
+    bool has_ended; /* the last byte that came ended a block marked as the last */
 };
 
 struct gn_ws_deflater {
@@ -224,6 +230,7 @@ static enum gn_err inflate_piece(struct gn_ws_inflater *i, struct gn_slice in, s
     gn_assert(in.len <= UINT32_MAX);
     i->z.next_in = bytes_in(in);
     i->z.avail_in = (uInt)in.len;
+    i->has_ended = i->has_ended && in.len == 0;
     for (;;) {
         uInt before;
         int z;
@@ -236,8 +243,10 @@ static enum gn_err inflate_piece(struct gn_ws_inflater *i, struct gn_slice in, s
         }
         out->len += before - i->z.avail_out;
         if (z == Z_STREAM_END) {
-            /* A block marked as the last: another stream follows (RFC 7692 7.2.3.5). */
-            z = inflateReset(&i->z);
+            /* A block marked as the last: another stream follows (RFC 7692 7.2.3.4), in the
+             * same window (7.2.2), which a mere inflateReset would forget. */
+            z = inflateResetKeep(&i->z);
+            i->has_ended = i->z.avail_in == 0;
         } else if (z == Z_BUF_ERROR && i->z.avail_out > 0) {
             return GN_OK; /* it waits for input */
         }
@@ -250,15 +259,29 @@ static enum gn_err inflate_piece(struct gn_ws_inflater *i, struct gn_slice in, s
     }
 }
 
+/* Feeds the four bytes that were left out. */
+static enum gn_err end_message(struct gn_ws_inflater *i, struct gn_buf *out)
+{
+    const size_t before = out->len;
+
+    if (i->has_ended) {
+        i->has_ended = false;
+        return GN_OK;
+    }
+    GN_TRY(inflate_piece(i, gn_slice_of(flush_tail, TAIL_BYTES), out));
+    return (i->z.data_type & AT_BLOCK_END) != 0 && out->len == before ? GN_OK : GN_ERR_PROTOCOL;
+}
+
 enum gn_err gn_ws_inflate(
         struct gn_ws_inflater *i, struct gn_slice piece, bool is_last, struct gn_buf *out)
 {
     enum gn_err rc = inflate_piece(i, piece, out);
 
     if (rc == GN_OK && is_last) {
-        rc = inflate_piece(i, gn_slice_of(flush_tail, TAIL_BYTES), out);
+        rc = end_message(i, out);
     }
     if (rc != GN_OK || (is_last && !i->keeps_context)) {
+        i->has_ended = false;
         gn_assert(inflateReset(&i->z) == Z_OK);
     }
     return rc;

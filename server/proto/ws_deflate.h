@@ -63,7 +63,7 @@ GN_ANY_THREAD void gn_ws_inflater_destroy(struct gn_ws_inflater **i);
  *
  * Returns: GN_OK
  *          GN_ERR_TOO_BIG     the message is longer than out->limit: close with 1009
- *          GN_ERR_PROTOCOL    not DEFLATE data: close with 1007
+ *          GN_ERR_PROTOCOL    not DEFLATE data, or it breaks off: close with 1007
  *          GN_ERR_NO_MEMORY
  * After an error the object is as if new, and the connection must end.
  */

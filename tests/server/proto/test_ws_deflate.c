@@ -174,6 +174,72 @@ Test(ws_deflate, inflates_the_examples_of_the_rfc)
     gn_ws_inflater_destroy(&m.inflater);
 }
 
+/* A block marked as the last ends a stream of DEFLATE, not the window (RFC 7692 7.2.2). */
+Test(ws_deflate, keeps_the_window_behind_a_last_block)
+{
+    const struct gn_slice last = GN_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00\x00");
+    const struct gn_slice reference = GN_LIT("\xf2\x00\x11\x00\x00"); /* 7.2.3.2 */
+    struct message alone = {
+            .plain = GN_LIT("HelloHello"), .inflater = gn_ws_inflater_create(15, false)};
+    struct message kept = {.plain = GN_LIT("Hello"), .inflater = gn_ws_inflater_create(15, true)};
+    struct gn_buf out;
+
+    gn_feed_all_ways(
+            GN_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"), check_inflate, &alone);
+    gn_buf_init(&out, 1000);
+    cr_assert_eq(gn_ws_inflate(alone.inflater, reference, true, &out), GN_ERR_PROTOCOL,
+            "no window outlives a message");
+    gn_feed_all_ways(last, check_inflate, &kept);
+    gn_feed_all_ways(reference, check_inflate, &kept);
+    gn_buf_fini(&out);
+    gn_ws_inflater_destroy(&alone.inflater);
+    gn_ws_inflater_destroy(&kept.inflater);
+}
+
+/* Without the empty block that should follow it: nothing is missing all the same. */
+Test(ws_deflate, takes_a_message_that_ends_with_its_last_block)
+{
+    struct message m = {.plain = GN_LIT("Hello"), .inflater = gn_ws_inflater_create(15, true)};
+
+    gn_feed_all_ways(GN_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00"), check_inflate, &m);
+    gn_feed_all_ways(GN_LIT("\xf2\x48\xcd\xc9\xc9\x07\x00"), check_inflate, &m);
+    gn_ws_inflater_destroy(&m.inflater);
+}
+
+static void check_refused(const struct gn_feed *feed, void *arg)
+{
+    struct gn_ws_inflater *i = arg;
+    enum gn_err rc = GN_OK;
+    struct gn_buf out;
+
+    gn_buf_init(&out, 1000);
+    for (size_t k = 0; rc == GN_OK && k < feed->n_pieces; k++) {
+        rc = gn_ws_inflate(i, feed->pieces[k], k + 1 == feed->n_pieces, &out);
+    }
+    cr_assert_eq(
+            rc, GN_ERR_PROTOCOL, "%s: " GN_SLICE_FMT, feed->way, GN_SLICE_ARG(gn_buf_slice(&out)));
+    gn_buf_fini(&out);
+}
+
+Test(ws_deflate, refuses_a_message_that_breaks_off)
+{
+    static const struct gn_slice cases[] = {
+            GN_LIT_INIT("\xf2"),                     /* in a header */
+            GN_LIT_INIT("\xf2\x48\xcd\xc9"),         /* between letters */
+            GN_LIT_INIT("\xf3\x48\xcd\xc9\xc9\x07"), /* before the end of a last block */
+            GN_LIT_INIT("\x00\x05\x00\xfa"),         /* in a length */
+            GN_LIT_INIT("\x00\x05\x00\xfa\xff\x48"), /* the tail would be letters */
+            GN_LIT_INIT("\x00\x09\x00\xf6\xff\x48\x65\x6c\x6c"), /* five more were to come */
+            GN_LIT_INIT("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x02"),
+    };
+    struct gn_ws_inflater *i = gn_ws_inflater_create(15, true);
+
+    for (size_t k = 0; k < GN_ARRAY_LEN(cases); k++) {
+        gn_feed_all_ways(cases[k], check_refused, i);
+    }
+    gn_ws_inflater_destroy(&i);
+}
+
 /* A small frame that expands without end. */
 Test(ws_deflate, websockets_cve_2018_1000518_eventlet_cve_2021_21419_stops_at_the_limit)
 {
