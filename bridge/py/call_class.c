@@ -87,7 +87,6 @@ void gn_call_room_add(struct gn_call_room *room, unsigned class)
 {
     if (class != GN_CALL_CHEAP) {
         room->n_dear++;
-        room->n_computes += gn_call_kind(class) == GN_CALL_COMPUTES ? 1 : 0;
         room->load[gn_call_size(class)] += parts_of(class);
     }
 }
@@ -96,7 +95,6 @@ void gn_call_room_remove(struct gn_call_room *room, unsigned class)
 {
     if (class != GN_CALL_CHEAP) {
         room->n_dear--;
-        room->n_computes -= gn_call_kind(class) == GN_CALL_COMPUTES ? 1 : 0;
         room->load[gn_call_size(class)] -= parts_of(class);
     }
 }

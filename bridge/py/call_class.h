@@ -55,6 +55,12 @@ static inline enum gn_call_kind gn_call_kind(unsigned class)
     return class == GN_CALL_CHEAP ? GN_CALL_WAITS : (enum gn_call_kind)((class - 1) % 3);
 }
 
+/** True when it computes, in part at least. */
+static inline bool gn_call_computes(unsigned class)
+{
+    return gn_call_kind(class) != GN_CALL_WAITS;
+}
+
 /**
  * The class of what costs so much. What was dear stays so above half of the
  * bound, so that a cost near it does not change sides with every call.
@@ -71,9 +77,8 @@ const char *gn_call_class_name(unsigned class);
 struct gn_call_room {
     unsigned load[GN_CALL_SIZES]; /* by size: what they compute, in parts */
     unsigned n_dear;
-    unsigned n_computes; /* of these, of the kind that computes */
-    unsigned limit;      /* dear calls at once */
-    unsigned n_cores;    /* that can run Python at once: 1 with a GIL */
+    unsigned limit;   /* dear calls at once */
+    unsigned n_cores; /* that can run Python at once: 1 with a GIL */
 };
 
 enum gn_call_fit {

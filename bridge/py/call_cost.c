@@ -14,13 +14,16 @@
 
 #define N_ROWS (GN_CALL_COSTS / GN_CALL_COST_WAYS)
 #define WEIGHT_MAX 60000
-#define KNOWN_FROM 2         /* samples */
-#define SETTLED_FROM 4       /* samples */
-#define MEAN_OVER 8          /* samples, once there are so many */
-#define MOST_GROWTH 8.0      /* of one sample over the estimate */
-#define LEAST_NS 1e6         /* an estimate is taken for so much when growth is limited */
-#define GIL_SLOT_NS 300000   /* a wait for the GIL is two of these at least: a switch interval */
-#define PREEMPTED_NS 1500000 /* a time slice of somebody else's */
+#define KNOWN_FROM 2          /* samples */
+#define SETTLED_FROM 4        /* samples */
+#define MEAN_OVER 8           /* samples, once there are so many */
+#define MOST_GROWTH 8.0       /* of one sample over the estimate */
+#define LEAST_NS 1e6          /* an estimate is taken for so much when growth is limited */
+#define GIL_SLOT_NS 300000    /* a wait for the GIL is two of these at least: a switch interval */
+#define GIL_SLOTS_MOST 2      /* switch intervals: one, and as long again until the thread runs */
+#define TAKEN_NS 1500000      /* a time slice of somebody else's, */
+#define TAKEN_MOST_NS 4000000 /* or of several */
+#define TRIALS_TRUSTED 2      /* at once; more of them are a flood */
 
 void gn_call_costs_init(struct gn_call_costs *costs, unsigned n_families)
 {
@@ -55,17 +58,34 @@ static struct gn_call_guess stranger_of(const struct gn_call_costs *costs, unsig
     return guess;
 }
 
-/* A call of a kind that is not known yet: its trial, or one beside its trial. */
-static struct gn_call_guess try_out(
-        const struct gn_call_costs *costs, struct gn_call_cost *entry, unsigned family)
+/* The call that shall show what its kind costs. One or two at a time can do no harm, whatever
+   they are: they need not wait for what strangers were. */
+static struct gn_call_guess trial_of(struct gn_call_costs *costs, unsigned family)
 {
     struct gn_call_guess guess = stranger_of(costs, family);
 
-    if (entry->is_on_trial && guess.class == GN_CALL_CHEAP) {
+    if (costs->n_on_trial < TRIALS_TRUSTED) {
+        guess.class = GN_CALL_CHEAP;
+    }
+    guess.is_trial = true;
+    costs->n_on_trial++;
+    return guess;
+}
+
+/* A call of a kind that is not known yet: its trial, or one beside its trial. */
+static struct gn_call_guess try_out(
+        struct gn_call_costs *costs, struct gn_call_cost *entry, unsigned family)
+{
+    struct gn_call_guess guess;
+
+    if (!entry->is_on_trial) {
+        entry->is_on_trial = true;
+        return trial_of(costs, family);
+    }
+    guess = stranger_of(costs, family);
+    if (guess.class == GN_CALL_CHEAP) {
         guess.class = GN_CALL_TRIAL;
     }
-    guess.is_trial = !entry->is_on_trial;
-    entry->is_on_trial = true;
     return guess;
 }
 
@@ -109,12 +129,12 @@ bool gn_call_costs_find(
             return true;
         }
     }
-    *guess_out = stranger_of(costs, family);
     if (!place_in(row, &way)) {
+        *guess_out = stranger_of(costs, family);
         return true;
     }
+    *guess_out = trial_of(costs, family);
     guess_out->slot = (uint16_t)(at * GN_CALL_COST_WAYS + way);
-    guess_out->is_trial = true;
     return false;
 }
 
@@ -135,6 +155,7 @@ void gn_call_costs_admit(
 
 void gn_call_costs_tried(struct gn_call_costs *costs, uint16_t slot, uint32_t key)
 {
+    costs->n_on_trial--;
     if (costs->entries[slot].key == key) {
         costs->entries[slot].is_on_trial = false;
     }
@@ -152,26 +173,52 @@ unsigned gn_call_costs_count(const struct gn_call_costs *costs)
 
 /* ---- learning ------------------------------------------------------------------ */
 
-int64_t gn_call_outside_ns(const struct gn_call_spent *spent)
+/* The outside of a thread that lost `gil_ns` whenever it gave its processor up, less where others
+   did not compute that long, and `taken_ns` whenever it was taken from it. */
+static int64_t less(const struct gn_call_spent *spent, int64_t gil_ns, int64_t taken_ns)
 {
     int64_t outside_ns = spent->wall_ns - spent->cpu_ns;
 
-    if (spent->n_given_up == 0) {
-        return 0;
-    }
-    outside_ns -= GN_MIN((int64_t)spent->n_given_up * GIL_SLOT_NS, spent->others_ns);
-    outside_ns -= (int64_t)spent->n_taken * PREEMPTED_NS;
+    outside_ns -= GN_MIN((int64_t)spent->n_given_up * gil_ns, spent->others_ns);
+    outside_ns -= (int64_t)spent->n_taken * taken_ns;
     return GN_MAX(outside_ns, INT64_C(0));
 }
 
-static void learn(struct gn_call_estimate *e, const struct gn_call_sample *sample)
+struct gn_call_outside gn_call_outside(const struct gn_call_spent *spent)
+{
+    if (spent->n_given_up == 0) {
+        return (struct gn_call_outside){0};
+    }
+    return (struct gn_call_outside){
+            .least_ns = less(spent, GIL_SLOTS_MOST * spent->interval_ns, TAKEN_MOST_NS),
+            .likely_ns = less(spent, GIL_SLOT_NS, TAKEN_NS),
+            .most_ns = less(spent, 0, 0),
+    };
+}
+
+/* What a sample says of the time outside Python: while nothing is known what is likely, later
+   that the estimate was right if it may have been. */
+static double outside_of(const struct gn_call_estimate *e, const struct gn_call_outside *outside)
+{
+    double least = (double)outside->least_ns;
+    double most = (double)outside->most_ns;
+
+    if (e->n_samples < KNOWN_FROM) {
+        return (double)outside->likely_ns;
+    }
+    return GN_MIN(GN_MAX(e->outside_ns, least), most);
+}
+
+/* True when the kind is known to be cheap from now on, and was not before. */
+static bool learn(struct gn_call_estimate *e, const struct gn_call_sample *sample)
 {
     double cpu = (double)sample->cpu_ns;
-    double outside = (double)sample->outside_ns;
+    double outside = outside_of(e, &sample->outside);
     double most = MOST_GROWTH * GN_MAX(e->cpu_ns + e->outside_ns, LEAST_NS);
     unsigned over = e->n_samples < 2 ? 1 : GN_MIN(e->n_samples, (unsigned)MEAN_OVER);
-    bool was_foretold =
-            e->n_samples == 0 && atomic_load_explicit(&e->is_known, memory_order_relaxed);
+    bool was_known = atomic_load_explicit(&e->is_known, memory_order_relaxed);
+    unsigned was = atomic_load_explicit(&e->class, memory_order_relaxed);
+    bool was_foretold = e->n_samples == 0 && was_known;
     unsigned class;
 
     if (e->n_samples > 0 && cpu + outside > most) {
@@ -184,14 +231,15 @@ static void learn(struct gn_call_estimate *e, const struct gn_call_sample *sampl
     e->outside_ns += (outside - e->outside_ns) / over;
     e->wall_ns += ((double)sample->wall_ns - e->wall_ns) / over;
     e->n_samples += e->n_samples < UINT32_MAX ? 1 : 0;
-    class = gn_call_class_of(e->cpu_ns, e->outside_ns,
-            atomic_load_explicit(&e->class, memory_order_relaxed) != GN_CALL_CHEAP);
+    class = gn_call_class_of(e->cpu_ns, e->outside_ns, was != GN_CALL_CHEAP);
     if (was_foretold && class != GN_CALL_CHEAP) {
-        return; /* it has come true so far; the second measurement says more */
+        return false; /* it has come true so far; the second measurement says more */
     }
     atomic_store_explicit(&e->class, (unsigned char)class, memory_order_relaxed);
     atomic_store_explicit(&e->is_known, e->n_samples >= KNOWN_FROM, memory_order_relaxed);
     atomic_store_explicit(&e->is_settled, e->n_samples >= SETTLED_FROM, memory_order_relaxed);
+    return class == GN_CALL_CHEAP && e->n_samples >= KNOWN_FROM &&
+            (!was_known || was != GN_CALL_CHEAP);
 }
 
 static struct gn_call_estimate *estimate_of(
@@ -203,17 +251,15 @@ static struct gn_call_estimate *estimate_of(
     return &costs->entries[guess->slot].estimate;
 }
 
-void gn_call_costs_learn(struct gn_call_costs *costs, const struct gn_call_guess *guess,
+bool gn_call_costs_learn(struct gn_call_costs *costs, const struct gn_call_guess *guess,
         uint32_t key, unsigned family, const struct gn_call_sample *sample)
 {
     struct gn_call_estimate *estimate = estimate_of(costs, guess, key);
 
-    if (estimate != NULL) {
-        learn(estimate, sample);
-    }
     if (guess->is_stranger) {
-        learn(&costs->strangers[family], sample);
+        (void)learn(&costs->strangers[family], sample);
     }
+    return estimate != NULL && learn(estimate, sample);
 }
 
 bool gn_call_costs_foretell(struct gn_call_costs *costs, const struct gn_call_guess *guess,

@@ -15,12 +15,17 @@
  *   only once it has worn that down to nothing. So invented paths, seen once
  *   each, fight each other over one place per row, and what is asked for often
  *   stays.
+ * - What a thread waited outside Python is not known exactly while others hold the
+ *   GIL. Such a measurement says between what and what; an estimate that is
+ *   possible stays, so that waits for the GIL make no kind dear.
  * - A kind without an estimate of its own is a stranger and is taken for what
  *   strangers of its family (a mount) have cost lately: who invents paths to a
  *   dear view makes strangers dear, not the kinds that are known. One such call
  *   is its trial: those that come meanwhile are taken for dear ones of the smallest
  *   size, and for what the trial is as soon as that has run for long. So a kind that
- *   turns out dear has not filled the workers by then.
+ *   turns out dear has not filled the workers by then. The trials of two kinds at a
+ *   time are taken for cheap whatever strangers cost: a new page is not kept waiting
+ *   because reports were the first to come.
  *
  * Thread: find and name are the loop's. learn and the reports hold the
  * executor's lock; find takes it from the caller when it must change an entry
@@ -69,6 +74,7 @@ struct gn_call_costs {
     struct gn_call_cost entries[GN_CALL_COSTS];
     struct gn_call_estimate *strangers; /* one per family */
     unsigned n_families;
+    unsigned n_on_trial; /* the loop's */
 };
 
 /* What is known about a call before it runs. */
@@ -80,11 +86,18 @@ struct gn_call_guess {
     bool is_settled;
 };
 
+/* What a call waited outside Python: between the first and the last. */
+struct gn_call_outside {
+    int64_t least_ns;
+    int64_t likely_ns;
+    int64_t most_ns;
+};
+
 /* What was measured about one. */
 struct gn_call_sample {
     int64_t wall_ns;
     int64_t cpu_ns;
-    int64_t outside_ns;
+    struct gn_call_outside outside;
 };
 
 void gn_call_costs_init(struct gn_call_costs *costs, unsigned n_families);
@@ -104,12 +117,18 @@ GN_LOOP_THREAD bool gn_call_costs_find(struct gn_call_costs *costs, uint32_t key
 GN_LOOP_THREAD void gn_call_costs_admit(
         struct gn_call_costs *costs, uint16_t slot, uint32_t key, struct gn_slice text);
 
-/** The call that was a kind's trial has ended, or will never run. */
+/** The call that was a kind's trial has ended, or will never run; once for each. */
 GN_LOOP_THREAD void gn_call_costs_tried(struct gn_call_costs *costs, uint16_t slot, uint32_t key);
 
-/** Takes a measurement in. With the lock held; nothing happens when the slot has another kind by
- *  now. */
-void gn_call_costs_learn(struct gn_call_costs *costs, const struct gn_call_guess *guess,
+/**
+ * Takes a measurement in. With the lock held; nothing happens when the slot has
+ * another kind by now.
+ *
+ * Returns: true   the kind is known to be cheap, and was not before: waiting calls of
+ *                 this kind are cheap
+ *          false  there is no such news
+ */
+bool gn_call_costs_learn(struct gn_call_costs *costs, const struct gn_call_guess *guess,
         uint32_t key, unsigned family, const struct gn_call_sample *sample);
 
 /**
@@ -139,17 +158,19 @@ GN_LOOP_THREAD unsigned gn_call_costs_count(const struct gn_call_costs *costs);
 struct gn_call_spent {
     int64_t wall_ns;
     int64_t cpu_ns;
-    int64_t others_ns; /* what other workers may have computed meanwhile; at most */
-    long n_given_up;   /* times it gave its processor up of its own will */
-    long n_taken;      /* times the system took it away */
+    int64_t others_ns;   /* what other workers may have computed meanwhile; at most */
+    int64_t interval_ns; /* the interpreter's switch interval; at most */
+    long n_given_up;     /* times it gave its processor up of its own will */
+    long n_taken;        /* times the system took it away */
 };
 
 /**
  * What of a call it waited outside Python. The rest of the time may have been
- * for the GIL, half a switch interval for each time the thread gave its processor
- * up but never more than others computed, or for a processor. A call that never
- * gave up its own waited for nothing.
+ * for the GIL, nothing to two switch intervals for each time the thread gave its
+ * processor up (half of the short one is likely) but never more than others
+ * computed, or for a processor. A call that never gave up its own waited for
+ * nothing.
  */
-int64_t gn_call_outside_ns(const struct gn_call_spent *spent);
+struct gn_call_outside gn_call_outside(const struct gn_call_spent *spent);
 
 #endif

@@ -130,6 +130,15 @@ void gn_call_queue_reclass(
     }
 }
 
+void gn_call_queue_cheapen(struct gn_call_queue *queue, unsigned family, uint32_t key)
+{
+    const struct gn_call_lanes *lanes = &queue->lanes[queue->families[family].lanes];
+
+    for (unsigned left = lanes->filled & ~(1U << GN_CALL_CHEAP); left != 0; left &= left - 1) {
+        gn_call_queue_reclass(queue, family, key, (unsigned)__builtin_ctz(left), GN_CALL_CHEAP);
+    }
+}
+
 void gn_call_queue_begin(struct gn_call_queue *queue, unsigned family)
 {
     queue->families[family].n_running++;

@@ -94,6 +94,9 @@ struct gn_call_ready gn_call_queue_ready(
 void gn_call_queue_reclass(
         struct gn_call_queue *queue, unsigned family, uint32_t key, unsigned from, unsigned class);
 
+/** The same for all of them that are dear: they are cheap. O(dear calls). */
+void gn_call_queue_cheapen(struct gn_call_queue *queue, unsigned family, uint32_t key);
+
 /** Takes one call out, wherever it stands. O(1). */
 void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call);
 

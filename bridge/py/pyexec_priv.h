@@ -51,8 +51,9 @@ struct gn_pymeasured {
     uint16_t family;
     int64_t wall_ns;
     struct gn_pyusage usage;
-    bool is_measured; /* `usage` is known */
-    bool is_sample;   /* and also goes to the pace */
+    bool is_measured;       /* `usage` is known */
+    bool is_sample;         /* and also goes to the pace */
+    bool is_interval_short; /* the switch interval, all along */
 };
 
 struct gn_pyworker {
@@ -89,7 +90,7 @@ struct gn_pyworker {
     bool is_given_up;        /* in a call that is late: it counts for nobody (late.c) */
     uint8_t class;           /* of its call, as counted in the room */
     bool is_promoted;        /* the call began as a cheap one */
-    bool was_contended;      /* a call that computes ran when this one began */
+    bool was_contended;      /* a dear call that computes ran when this one began */
     uint16_t family;         /* of its call */
     gn_deadline began;       /* its call */
     uint64_t seen_computing; /* shared.n_computing_begun then, */
@@ -239,6 +240,10 @@ static inline void gn_pyworker_set_class_locked(struct gn_pyworker *w, unsigned 
     gn_pyworker_set_waiting_locked(w, false);
     gn_call_room_remove(&w->exec->shared.room, w->class);
     gn_call_room_add(&w->exec->shared.room, class);
+    if (gn_call_computes(class) && !gn_call_computes(w->class)) {
+        w->exec->shared.n_computing_begun++;
+        w->seen_computing++; /* others shall know, but it is itself not one of them */
+    }
     w->class = (uint8_t) class;
 }
 
@@ -255,14 +260,8 @@ static inline void gn_pyworker_give_up_locked(struct gn_pyworker *w)
     w->exec->shared.n_given_up++;
 }
 
-/** True while one call computes and keeps the GIL busy, or may: one that was given up. With the
+/** True while a call computes for long, in part at least, or may: one that was given up. With the
  *  lock held. */
-static inline bool gn_pyexec_is_contended_locked(const struct gn_pyexec *exec)
-{
-    return exec->shared.n_given_up > 0 || exec->shared.room.n_computes > 0;
-}
-
-/** The same of calls that compute in part. With the lock held. */
 static inline bool gn_pyexec_computes_locked(const struct gn_pyexec *exec)
 {
     return exec->shared.n_given_up > 0 || gn_call_room_computes(&exec->shared.room);

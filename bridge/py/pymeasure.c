@@ -14,6 +14,9 @@
 #include "bridge/py/pyexec_priv.h"
 
 #define SAMPLE_EVERY 16
+#define SHORT_INTERVAL_NS ((int64_t)(GN_SWITCH_INTERVAL_S * 1e9))
+#define LONG_INTERVAL_NS                                                                           \
+    (5 * GN_NS_PER_MS) /* Python's own, and taken for what an application sets */
 
 static struct gn_pyusage usage_now(void)
 {
@@ -26,6 +29,11 @@ static struct gn_pyusage usage_now(void)
             .n_given_up = r.ru_nvcsw,
             .n_taken = r.ru_nivcsw,
     };
+}
+
+static bool is_interval_short(const struct gn_pyexec *exec)
+{
+    return atomic_load_explicit(&exec->switch_interval.is_short, memory_order_relaxed);
 }
 
 static bool is_sample_due(struct gn_pyworker *w)
@@ -43,6 +51,7 @@ void gn_pymeasure_begin(struct gn_pyworker *w, const struct gn_pycall *call)
     w->measured.is_sample = is_sample_due(w);
     w->measured.is_measured = w->measured.is_sample || call->is_measured;
     if (w->measured.is_measured) {
+        w->measured.is_interval_short = is_interval_short(w->exec);
         w->mark = usage_now();
         w->mark_wall_ns = 0;
     }
@@ -65,6 +74,7 @@ void gn_pymeasure_end(struct gn_pyworker *w, const struct gn_pycall *call)
             .n_given_up = now.n_given_up - w->mark.n_given_up,
             .n_taken = now.n_taken - w->mark.n_taken,
     };
+    m->is_interval_short = m->is_measured && m->is_interval_short && is_interval_short(w->exec);
     m->is_measured = true;
     w->mark = now;
     w->mark_wall_ns = 0;
@@ -84,12 +94,13 @@ static void learn_locked(struct gn_pyworker *w)
 {
     struct gn_pyexec *exec = w->exec;
     const struct gn_pymeasured *m = &w->measured;
-    bool was_contended = w->was_contended || gn_pyexec_is_contended_locked(exec) ||
+    bool was_contended = w->was_contended || gn_pyexec_computes_locked(exec) ||
             exec->shared.n_computing_begun != w->seen_computing;
     const struct gn_call_spent spent = {
             .wall_ns = m->wall_ns,
             .cpu_ns = m->usage.cpu_ns,
             .others_ns = was_contended ? INT64_MAX : exec->shared.busy_ns - w->seen_busy_ns,
+            .interval_ns = m->is_interval_short ? SHORT_INTERVAL_NS : LONG_INTERVAL_NS,
             .n_given_up = m->usage.n_given_up,
             .n_taken = m->usage.n_taken,
     };
@@ -108,10 +119,12 @@ static void learn_locked(struct gn_pyworker *w)
         const struct gn_call_sample sample = {
                 .wall_ns = m->wall_ns,
                 .cpu_ns = m->usage.cpu_ns,
-                .outside_ns = gn_call_outside_ns(&spent),
+                .outside = gn_call_outside(&spent),
         };
 
-        gn_call_costs_learn(&exec->costs, &m->guess, m->key, m->family, &sample);
+        if (gn_call_costs_learn(&exec->costs, &m->guess, m->key, m->family, &sample)) {
+            gn_call_queue_cheapen(&exec->shared.queue, m->family, m->key);
+        }
     }
 }
 

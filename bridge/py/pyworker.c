@@ -148,14 +148,14 @@ static void report_begin_locked(struct gn_pyworker *w, const struct gn_pycall *c
 
     w->is_in_call = true;
     w->is_promoted = false;
-    w->was_contended = gn_pyexec_is_contended_locked(exec);
+    w->was_contended = gn_pyexec_computes_locked(exec);
     w->class = call->class;
     w->family = call->family;
     w->began = w->now;
     w->n_calls++;
     if (w->class != GN_CALL_CHEAP) {
         gn_call_room_add(&exec->shared.room, w->class);
-        exec->shared.n_computing_begun += gn_call_kind(w->class) == GN_CALL_COMPUTES ? 1 : 0;
+        exec->shared.n_computing_begun += gn_call_computes(w->class) ? 1 : 0;
     }
     w->seen_computing = exec->shared.n_computing_begun;
     w->seen_busy_ns = exec->shared.busy_ns;

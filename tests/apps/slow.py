@@ -4,6 +4,7 @@
     /             answers at once
     /sleep?s=S    waits S seconds without the interpreter lock
     /burn?s=S     computes for S seconds of this thread's CPU
+    /both?s=S     computes for S seconds, and waits for twice as long
     /trickle?s=S&n=N   N lines, S seconds apart
     /big?n=N      N chunks of 64 KiB, as fast as the client takes them
     /stuck        waits until somebody asks for /free
@@ -70,6 +71,9 @@ def application(environ, start_response):
         time.sleep(seconds)
     elif path == "/burn":
         burn(seconds)
+    elif path == "/both":
+        burn(seconds)
+        time.sleep(2 * seconds)
     elif path == "/trickle":
         start_response("200 OK", plain)
         return Stream(b"tick\n", int(query.get("n", "10")), seconds)

@@ -8,6 +8,7 @@ another breaks.
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,13 @@ def ask(server, target, times=1):
     return statuses, worst
 
 
+def ask_until(server, target, done):
+    statuses = set()
+    while not done.is_set():
+        statuses |= ask(server, target)[0]
+    return statuses
+
+
 def teach(server, *targets):
     for target in targets:
         assert ask(server, target, 6)[0] == {200}
@@ -48,6 +56,23 @@ def test_cheap_requests_pass_dear_ones_that_wait():
         assert worst < 1.5 * SLOW, "it waited for a worker"
         assert {job.result().status for job in dear} == {200}
         assert time.monotonic() - start > 5.9 * SLOW, "a worker is kept back"
+
+
+def test_requests_nobody_knows_do_not_wait_for_reports():
+    """What the first strangers cost says nothing about the next, nor does a wait for the
+    interpreter's lock: neither keeps cheap requests behind dear ones."""
+    with Server("slow:application", threads=16) as server, ThreadPoolExecutor(40) as pool:
+        done = threading.Event()
+        reports = [pool.submit(ask_until, server, "/both?s=0.01", done) for _ in range(40)]
+        try:
+            time.sleep(1)
+            for target in "/", "/touch", "/touch/1", "/events":
+                statuses, worst = ask(server, target, 100)
+                assert statuses == {200}
+                assert worst < 0.25 * SLOW, f"{target} waited as long as a report"
+        finally:
+            done.set()
+        assert {status for job in reports for status in job.result()} == {200}
 
 
 def test_first_come_first_served_can_be_had():

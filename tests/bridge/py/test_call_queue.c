@@ -98,6 +98,40 @@ Test(call_queue, moves_a_kind_to_another_class_in_order_of_arrival)
     gn_call_queue_fini(&queue);
 }
 
+Test(call_queue, makes_a_kind_cheap_wherever_it_waits)
+{
+    static const struct {
+        uint32_t key;
+        unsigned class;
+    } arrivals[] = {
+            {7, WAITS(1)},
+            {5, WAITS(1)},
+            {7, GN_CALL_CHEAP},
+            {7, GN_CALL_TRIAL},
+            {7, BOTH(2)},
+    };
+    static const unsigned order[] = {0, 2, 3, 4};
+    struct gn_pycall calls[GN_ARRAY_LEN(arrivals)] = {0};
+    struct gn_call_queue queue;
+
+    begin(&queue, 0);
+    for (unsigned i = 0; i < GN_ARRAY_LEN(arrivals); i++) {
+        calls[i].queued_at = i * GN_NS_PER_MS;
+        calls[i].key = arrivals[i].key;
+        calls[i].class = (uint8_t)arrivals[i].class;
+        publish(&queue, &calls[i], 1);
+    }
+    gn_call_queue_cheapen(&queue, 0, 7);
+    cr_assert_eq(gn_call_queue_ready(&queue, &roomy).n_cheap, GN_ARRAY_LEN(order));
+    cr_assert_eq(gn_call_queue_ready(&queue, &roomy).n_dear, 1, "the other kind stays");
+    for (unsigned i = 0; i < GN_ARRAY_LEN(order); i++) {
+        cr_assert_eq(calls[order[i]].class, GN_CALL_CHEAP);
+        cr_assert_eq(gn_call_queue_pop(&queue, &roomy, true), &calls[order[i]], "%u", i);
+    }
+    cr_assert_eq(gn_call_queue_pop(&queue, &roomy, true), &calls[1]);
+    gn_call_queue_fini(&queue);
+}
+
 /* ---- order ------------------------------------------------------------------------ */
 
 struct arrival {
