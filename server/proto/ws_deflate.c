@@ -16,6 +16,8 @@
  * A message that broke off would inflate to a part of what was meant, and its
  * rest would spoil the next one. So those four bytes must be what they are in
  * a whole message: an empty block, which adds nothing and ends where they end.
+ * Senders that leave out the start of that block, or send all of it, are many;
+ * what ends with a block at the end of a byte is taken as it is.
  */
 
 enum {
@@ -25,6 +27,7 @@ enum {
     FIRST_BYTES = 512, /* room made before inflating */
     TAIL_BYTES = 4,
     AT_BLOCK_END = 128, /* in data_type of zlib */
+    UNUSED_BITS = 63,   /* there, too: how many of the last byte */
 };
 
 static const char flush_tail[] = "\0\0\xff\xff";
@@ -32,7 +35,7 @@ static const char flush_tail[] = "\0\0\xff\xff";
 struct gn_ws_inflater {
     z_stream z;
     bool keeps_context;
-    bool has_ended; /* the last byte that came ended a block marked as the last */
+    bool is_whole; /* the last byte that came ended a block, or none came since a message did */
 };
 
 struct gn_ws_deflater {
@@ -190,6 +193,7 @@ struct gn_ws_inflater *gn_ws_inflater_create(uint8_t window_bits, bool keeps_con
 
     gn_assert(window_bits >= WINDOW_BITS_MIN && window_bits <= WINDOW_BITS_MAX);
     i->keeps_context = keeps_context;
+    i->is_whole = true;
     gn_assert(inflateInit2(&i->z, -(int)window_bits) == Z_OK);
     return i;
 }
@@ -223,14 +227,25 @@ static enum gn_err make_room(struct gn_ws_inflater *i, struct gn_buf *out, Bytef
     return rc;
 }
 
+/* Whether the input, all of which was taken, ends with a block; `result` is of inflate. */
+static bool ends_with_block(const z_stream *z, int result)
+{
+    return z->avail_in == 0 &&
+            (result == Z_STREAM_END ||
+                    (z->data_type & (AT_BLOCK_END | UNUSED_BITS)) == AT_BLOCK_END);
+}
+
 static enum gn_err inflate_piece(struct gn_ws_inflater *i, struct gn_slice in, struct gn_buf *out)
 {
     Bytef spare;
 
     gn_assert(in.len <= UINT32_MAX);
+    if (in.len == 0) {
+        return GN_OK;
+    }
     i->z.next_in = bytes_in(in);
     i->z.avail_in = (uInt)in.len;
-    i->has_ended = i->has_ended && in.len == 0;
+    i->is_whole = false;
     for (;;) {
         uInt before;
         int z;
@@ -242,19 +257,17 @@ static enum gn_err inflate_piece(struct gn_ws_inflater *i, struct gn_slice in, s
             return GN_ERR_TOO_BIG;
         }
         out->len += before - i->z.avail_out;
+        i->is_whole = i->is_whole || ends_with_block(&i->z, z);
         if (z == Z_STREAM_END) {
             /* A block marked as the last: another stream follows (RFC 7692 7.2.3.4), in the
              * same window (7.2.2), which a mere inflateReset would forget. */
             z = inflateResetKeep(&i->z);
-            i->has_ended = i->z.avail_in == 0;
-        } else if (z == Z_BUF_ERROR && i->z.avail_out > 0) {
-            return GN_OK; /* it waits for input */
         }
         if (z != Z_OK && z != Z_BUF_ERROR) {
             return z == Z_MEM_ERROR ? GN_ERR_NO_MEMORY : GN_ERR_PROTOCOL;
         }
-        if (i->z.avail_in == 0 && i->z.avail_out > 0) {
-            return GN_OK;
+        if (i->z.avail_out > 0 && (i->z.avail_in == 0 || z == Z_BUF_ERROR)) {
+            return GN_OK; /* it waits for input */
         }
     }
 }
@@ -264,12 +277,11 @@ static enum gn_err end_message(struct gn_ws_inflater *i, struct gn_buf *out)
 {
     const size_t before = out->len;
 
-    if (i->has_ended) {
-        i->has_ended = false;
+    if (i->is_whole) {
         return GN_OK;
     }
     GN_TRY(inflate_piece(i, gn_slice_of(flush_tail, TAIL_BYTES), out));
-    return (i->z.data_type & AT_BLOCK_END) != 0 && out->len == before ? GN_OK : GN_ERR_PROTOCOL;
+    return i->is_whole && out->len == before ? GN_OK : GN_ERR_PROTOCOL;
 }
 
 enum gn_err gn_ws_inflate(
@@ -281,7 +293,7 @@ enum gn_err gn_ws_inflate(
         rc = end_message(i, out);
     }
     if (rc != GN_OK || (is_last && !i->keeps_context)) {
-        i->has_ended = false;
+        i->is_whole = true;
         gn_assert(inflateReset(&i->z) == Z_OK);
     }
     return rc;

@@ -196,13 +196,29 @@ Test(ws_deflate, keeps_the_window_behind_a_last_block)
     gn_ws_inflater_destroy(&kept.inflater);
 }
 
-/* Without the empty block that should follow it: nothing is missing all the same. */
-Test(ws_deflate, takes_a_message_that_ends_with_its_last_block)
+/* Without the start of the empty block that should follow, or with all of it: nothing is
+ * missing all the same. */
+Test(ws_deflate, takes_what_ends_with_a_block)
 {
+    static const struct gn_slice cases[] = {
+            GN_LIT_INIT("\xf3\x48\xcd\xc9\xc9\x07\x00"),                 /* the last */
+            GN_LIT_INIT("\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff"), /* the empty one */
+            GN_LIT_INIT("\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f"),     /* a stored one */
+            GN_LIT_INIT("\xf2\x48\xcd\xc9\xc9\x07\x00"),                 /* as it should be */
+    };
     struct message m = {.plain = GN_LIT("Hello"), .inflater = gn_ws_inflater_create(15, true)};
+    struct gn_buf out;
 
-    gn_feed_all_ways(GN_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00"), check_inflate, &m);
-    gn_feed_all_ways(GN_LIT("\xf2\x48\xcd\xc9\xc9\x07\x00"), check_inflate, &m);
+    gn_buf_init(&out, 5);
+    for (size_t i = 0; i < 2 * GN_ARRAY_LEN(cases); i++) {
+        gn_feed_all_ways(cases[i / 2], check_inflate, &m);
+        cr_assert_eq(gn_ws_inflate(m.inflater, GN_LIT(""), true, &out), GN_OK, "empty message");
+        cr_assert_eq(gn_ws_inflate(m.inflater, cases[i / 2], false, &out), GN_OK);
+        cr_assert_eq(gn_ws_inflate(m.inflater, GN_LIT(""), true, &out), GN_OK, "at the limit");
+        cr_assert_eq(out.len, 5);
+        gn_buf_clear(&out);
+    }
+    gn_buf_fini(&out);
     gn_ws_inflater_destroy(&m.inflater);
 }
 
