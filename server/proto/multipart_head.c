@@ -79,7 +79,8 @@ static struct gn_slice base_name(struct gn_slice path)
     return gn_slice_skip(path, at);
 }
 
-/* UTF-8'language'percent-encoded (RFC 5987 3.2); RFC 7578 4.2 forbids it, some send it. */
+/* UTF-8'language'percent-encoded (RFC 5987 3.2); RFC 7578 4.2 forbids it, some send it, and
+ * then it goes before the plain one wherever it stands (RFC 6266 4.3). */
 static bool decode_extended(struct gn_arena *arena, struct gn_slice in, struct gn_slice *out)
 {
     struct gn_slice rest = in;
@@ -95,8 +96,9 @@ static struct gn_slice text_of(struct gn_arena *arena, const struct gn_parameter
     return p->is_quoted ? unescape_percent(arena, unescape_quotes(arena, p->value)) : p->value;
 }
 
-static const char *note_parameter(
-        struct gn_arena *arena, const struct gn_parameter *p, struct gn_multipart_head *out)
+/* `*extended` receives the file name of filename*, which goes before that of filename. */
+static const char *note_parameter(struct gn_arena *arena, const struct gn_parameter *p,
+        struct gn_multipart_head *out, struct gn_slice *extended)
 {
     if (gn_slice_eq_nocase(p->name, GN_LIT("name"))) {
         if (out->name.ptr != NULL) {
@@ -104,12 +106,17 @@ static const char *note_parameter(
         }
         out->name = text_of(arena, p);
     } else if (gn_slice_eq_nocase(p->name, GN_LIT("filename"))) {
+        if (out->filename.ptr != NULL) {
+            return "part with two file names";
+        }
         out->filename = base_name(text_of(arena, p));
     } else if (gn_slice_eq_nocase(p->name, GN_LIT("filename*"))) {
-        if (!decode_extended(arena, p->value, &out->filename)) {
+        if (extended->ptr != NULL) {
+            return "part with two file names";
+        }
+        if (!decode_extended(arena, p->value, extended)) {
             return "malformed filename*";
         }
-        out->filename = base_name(out->filename);
     }
     return NULL;
 }
@@ -120,17 +127,21 @@ static const char *parse_disposition(
     size_t semicolon = gn_slice_find(value, ';');
     struct gn_slice kind = gn_slice_trim_ows(gn_slice_of(value.ptr, semicolon));
     struct gn_slice rest = gn_slice_skip(value, semicolon + 1);
+    struct gn_slice extended = {NULL, 0};
     struct gn_parameter p;
 
     if (!gn_slice_eq_nocase(kind, GN_LIT("form-data"))) {
         return "part that is not form-data";
     }
     while (gn_parameter_next(&rest, &p)) {
-        const char *error = note_parameter(arena, &p, out);
+        const char *error = note_parameter(arena, &p, out, &extended);
 
         if (error != NULL) {
             return error;
         }
+    }
+    if (extended.ptr != NULL) {
+        out->filename = base_name(extended);
     }
     return rest.len > 0 ? "malformed Content-Disposition" : NULL;
 }
