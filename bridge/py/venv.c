@@ -150,10 +150,10 @@ static enum gn_err check_version(
         return GN_OK;
     }
     return gn_error_set(err, GN_ERR_UNSUPPORTED, 0,
-            "the virtual environment %s (%s) is for Python %s, but this program embeds Python %s; "
+            "the virtual environment %s (%s) is for %s%s, but this program embeds Python %s; "
             "make one with: %s -m venv DIR",
-            path, source, cfg->version != NULL ? cfg->version : "another version", OUR_MINOR,
-            OUR_PYTHON);
+            path, source, cfg->version != NULL ? "Python " : "another version of Python",
+            cfg->version != NULL ? cfg->version : "", OUR_MINOR, OUR_PYTHON);
 }
 
 static enum gn_err use_venv(const char *path, const char *source, const struct cfg *cfg,

@@ -20,6 +20,14 @@ static const struct gn_option_hint hints[] = {
         {"reload preload", "code is read once, at the start: stop it and start it again"},
         {"daemon D daemonize pid p pidfile user u group g",
                 "leave that to what starts it, as systemd's User= and Type=exec do"},
+        {"umask m", "start it under that umask, as systemd's UMask= does; Unix sockets follow it"},
+        {"max-requests max-requests-jitter",
+                "its workers are threads, which are not recycled; to be started anew is for what "
+                "starts it, as systemd's RuntimeMaxSec= and MemoryMax= do"},
+        {"capture-output R",
+                "what applications print goes to standard error, or to --error-logfile"},
+        {"log-config log-config-json log-config-dict log-syslog log-syslog-to",
+                "it logs to standard error, or to --error-logfile; how applications log is theirs"},
 };
 
 struct gn_config gn_cli_defaults(void)

@@ -212,6 +212,20 @@ GN_LOOP_THREAD static enum gn_err open_access_log(struct program *p, struct gn_e
     return gn_access_log_create(p->loop, &options, &p->access_log, err);
 }
 
+/** The kernel would say that another program has it. */
+static bool is_repeated(const struct program *p, unsigned i)
+{
+    const struct gn_addr *addr = &p->addresses[i];
+
+    for (unsigned j = 0; j < i && (gn_addr_is_unix(addr) || gn_addr_port(addr) != 0); j++) {
+        if (p->addresses[j].len == addr->len &&
+                memcmp(&p->addresses[j].u, &addr->u, addr->len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum gn_err read_addresses(struct program *p, struct gn_error *err)
 {
     p->addresses = gn_xcalloc(p->config->binds.n * sizeof(*p->addresses));
@@ -221,8 +235,17 @@ static enum gn_err read_addresses(struct program *p, struct gn_error *err)
         struct gn_error why = {0};
         enum gn_err rc = gn_addr_parse(gn_slice_str(text), &p->addresses[i], &why);
 
+        if (text[0] == '\0') { /* a variable that is not set shall not open us to the world */
+            return gn_error_set(err, GN_ERR_INVALID, 0,
+                    "--bind has an empty value: write HOST:PORT, :PORT for all addresses, or "
+                    "unix:PATH");
+        }
         if (rc != GN_OK) {
             return gn_error_set(err, rc, 0, "--bind %s: %s", text, why.message);
+        }
+        if (is_repeated(p, i)) {
+            return gn_error_set(err, GN_ERR_INVALID, 0,
+                    "--bind %s: that address was given before; leave one of them out", text);
         }
     }
     return GN_OK;

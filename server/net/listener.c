@@ -99,24 +99,21 @@ static enum gn_err bind_failure(const struct gn_addr *addr, int sys_errno, struc
     gn_addr_format(addr, text);
     if (sys_errno == EADDRINUSE && is_other_file(addr)) {
         return gn_error_set(err, GN_ERR_EXISTS, 0,
-                "%s exists and is no socket: remove it, or choose another path with --bind", text);
+                "%s exists and is no socket: remove it, or choose another path", text);
     }
     if (sys_errno == EADDRINUSE) {
         return gn_error_set(err, GN_ERR_EXISTS, 0,
-                "%s is in use by another program: stop that one, or choose another address with "
-                "--bind",
-                text);
+                "%s is in use by another program: stop that one, or choose another address", text);
     }
     if (sys_errno == EADDRNOTAVAIL) {
         return gn_error_set(err, GN_ERR_SYSTEM, 0,
                 "cannot bind %s: this machine has no such address; name one of its own, or "
-                "0.0.0.0 or [::] for all, with --bind",
+                "0.0.0.0 or [::] for all",
                 text);
     }
     if (sys_errno == ENOENT && gn_addr_is_unix(addr)) {
         return gn_error_set(err, GN_ERR_SYSTEM, 0,
-                "cannot create %s: there is no such directory; make it, or choose another path "
-                "with --bind",
+                "cannot create %s: there is no such directory; make it, or choose another path",
                 text);
     }
     if (sys_errno == EACCES) {

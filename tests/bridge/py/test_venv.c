@@ -96,6 +96,10 @@ Test(venv, says_both_versions)
     cr_assert_not_null(strstr(err.message, "is for Python 3.7,"), "%s", err.message);
     cr_assert_not_null(strstr(err.message, "python" OUR_MINOR " -m venv"), "%s", err.message);
     gn_py_venv_fini(&venv);
+    make_venv("silent", "home = /usr/bin\n", true);
+    cr_assert_eq(gn_py_venv_find("silent", &venv, &err), GN_ERR_UNSUPPORTED);
+    cr_assert_not_null(strstr(err.message, "for another version of Python,"), "%s", err.message);
+    gn_py_venv_fini(&venv);
 }
 
 Test(venv, refuses_what_is_none)

@@ -217,9 +217,10 @@ Test(listener, says_what_an_address_lacks)
     static const struct {
         const char *address;
         const char *says;
+        const char *advises;
     } cases[] = {
-            {"192.0.2.1:8000", "192.0.2.1:8000: this machine has no such address"},
-            {"unix:/no/such/folder/socket", "there is no such directory"},
+            {"192.0.2.1:8000", "192.0.2.1:8000: this machine has no such address", "name one of"},
+            {"unix:/no/such/folder/socket", "there is no such directory", "another path"},
     };
 
     for (unsigned i = 0; i < GN_ARRAY_LEN(cases); i++) {
@@ -230,7 +231,7 @@ Test(listener, says_what_an_address_lacks)
         cr_assert_eq(gn_addr_parse(gn_slice_str(cases[i].address), &addr, NULL), GN_OK);
         cr_assert_eq(gn_listener_open(&addr, &options, &listener, &err), GN_ERR_SYSTEM);
         cr_assert_not_null(strstr(err.message, cases[i].says), "%s", err.message);
-        cr_assert_not_null(strstr(err.message, "--bind"), "%s", err.message);
+        cr_assert_not_null(strstr(err.message, cases[i].advises), "%s", err.message);
     }
 }
 
