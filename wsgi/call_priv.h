@@ -173,6 +173,11 @@ void gn_wsgi_run(struct gn_pycall *py);
 
 /** Sets worker.sink. */
 void gn_wsgi_call_sink_init(struct gn_wsgi_call *call);
+/**
+ * The application has had its say: from now on write() comes too late, and what
+ * other threads have begun to write is on its way when this returns.
+ */
+GN_NEEDS_GIL void gn_wsgi_call_await_writers(struct gn_wsgi_call *call);
 
 /* ---- what goes wrong: call_fault.c ----------------------------------------------- */
 

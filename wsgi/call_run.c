@@ -225,6 +225,7 @@ GN_NEEDS_GIL static enum gn_err send_pieces(
 
 GN_NEEDS_GIL static enum gn_err end_stream(struct gn_wsgi_call *call, enum gn_err rc)
 {
+    gn_wsgi_call_await_writers(call);
     return rc == GN_OK || rc == GN_ERR_CLOSED || rc == GN_ERR_TOO_BIG
             ? gn_wsgi_response_end(&call->worker.response)
             : rc;
@@ -360,6 +361,7 @@ void gn_wsgi_run(struct gn_pycall *py)
     } else {
         call->worker.outcome = gn_wsgi_call_failed(call);
     }
+    gn_wsgi_call_await_writers(call);
     finish(call);
     if (call->worker.pipe != NULL && GN_LIKELY(!gn_pyexec_is_forked(call->container->pyexec))) {
         gn_pipe_finish(&call->worker.pipe,

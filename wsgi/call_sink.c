@@ -10,8 +10,10 @@
 /*
  * Where the worker's output goes when the application streams: into a pipe to
  * the loop, made with the first piece. The pipe is full while the client is
- * slow; then the worker waits without the GIL. Large bytes objects are lent,
- * not copied. In a child that the application forked there is no client.
+ * slow; then the worker waits without the GIL, and so does any other thread of
+ * the application that calls write(): the call does not end before they are
+ * back (gn_wsgi_call_await_writers). Large bytes objects are lent, not copied. In a child that the
+ * application forked there is no client.
  */
 
 struct blocking_write {
@@ -25,6 +27,7 @@ static void write_blocking(void *arg)
     struct blocking_write *w = arg;
 
     w->result = gn_pipe_write(w->pipe, w->take, NULL, GN_NEVER);
+    gn_pipe_leave(w->pipe);
 }
 
 static enum gn_err sink_send(void *arg, struct gn_bufq *take)
@@ -51,6 +54,7 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
         w.pipe = call->worker.pipe;
         w.result = gn_pipe_write(w.pipe, take, NULL, 0); /* no wait: mostly there is room */
         if (w.result == GN_ERR_TIMEOUT) {
+            gn_pipe_join(w.pipe);
             gn_pyexec_without_gil(container->pyexec, write_blocking, &w);
         }
     }
@@ -58,11 +62,30 @@ static enum gn_err sink_send(void *arg, struct gn_bufq *take)
         gn_bufq_clear(take);
         return w.result;
     }
-    gn_pyexec_nudge_loop(container->pyexec, &call->py);
+    if (GN_LIKELY(call->worker.pipe == w.pipe)) { /* else its call has ended meanwhile */
+        gn_pyexec_nudge_loop(container->pyexec, &call->py);
+    }
     /* A stream may go on for long, and faster than the executor looks: what the loop has
      * written by now must not stay until its end. */
     gn_pyworker_drop_waiting(container->pyexec);
     return GN_OK;
+}
+
+static void await_blocking(void *arg)
+{
+    gn_pipe_await_writers(arg);
+}
+
+void gn_wsgi_call_await_writers(struct gn_wsgi_call *call)
+{
+    struct gn_pyexec *pyexec = call->container->pyexec;
+
+    gn_assert_gil();
+    call->worker.response.is_over = true;
+    if (GN_UNLIKELY(call->worker.pipe != NULL && gn_pipe_has_writers(call->worker.pipe)) &&
+            !gn_pyexec_is_forked(pyexec)) {
+        gn_pyexec_without_gil(pyexec, await_blocking, call->worker.pipe);
+    }
 }
 
 /** A reference to be dropped when the loop has written the bytes. */

@@ -38,6 +38,7 @@ void gn_wsgi_response_begin(
 {
     r->stage = GN_WSGI_NONE;
     r->has_sent = false;
+    r->is_over = false;
     r->is_short = false;
     r->is_long = false;
     r->dropped_id = 0;
@@ -241,7 +242,7 @@ enum gn_err gn_wsgi_response_flush(struct gn_wsgi_response *r)
 /** There is no place for a piece behind the end, as write() in close() would want. */
 static enum gn_err require_open(const struct gn_wsgi_response *r)
 {
-    if (r->stage != GN_WSGI_ENDED) {
+    if (r->stage != GN_WSGI_ENDED && !r->is_over) {
         return require_start(r);
     }
     PyErr_SetString(PyExc_RuntimeError, "write() after the end of the response");

@@ -47,6 +47,7 @@ enum gn_wsgi_stage {
 struct gn_wsgi_response {
     enum gn_wsgi_stage stage;
     bool has_sent;       /* something went through the sink */
+    bool is_over;        /* nothing more is taken from the application, be it before the end */
     bool is_short;       /* fewer bytes than declared */
     bool is_long;        /* more than declared: the surplus was dropped */
     uint16_t dropped_id; /* a hop-by-hop header that was left out, or 0 */

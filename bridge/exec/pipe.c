@@ -25,12 +25,13 @@ struct gn_pipe {
     struct gn_duct duct;
     uint64_t limit_bytes;
     gn_pipe_fn on_readable;
-    void *owner;         /* loop thread */
-    atomic_bool is_gone; /* set under the lock */
+    void *owner;           /* loop thread */
+    atomic_bool is_gone;   /* set under the lock */
+    atomic_uint n_writers; /* that have joined; changed under the lock */
 
     struct { /* any thread, under the duct's lock */
         uint64_t n_bytes;
-        bool is_waiting;
+        unsigned n_waiting;
         bool is_finished;
         enum gn_err status;
     } shared;
@@ -88,6 +89,7 @@ struct gn_pipe *gn_pipe_create(
     pipe->on_readable = on_readable;
     pipe->owner = owner;
     atomic_init(&pipe->is_gone, false);
+    atomic_init(&pipe->n_writers, 0);
     gn_duct_init(&pipe->duct, loop, on_notice, on_last);
     return pipe;
 }
@@ -101,11 +103,11 @@ static enum gn_err wait_for_room(struct gn_pipe *pipe, gn_deadline deadline)
     enum gn_err rc;
 
     lock(pipe);
-    pipe->shared.is_waiting = true;
+    pipe->shared.n_waiting++;
     while (in_time && !gn_pipe_is_gone(pipe) && pipe->shared.n_bytes > pipe->limit_bytes / 2) {
         in_time = gn_thread_cond_wait_until(&pipe->duct.may_go_on, &pipe->duct.lock, deadline);
     }
-    pipe->shared.is_waiting = false;
+    pipe->shared.n_waiting--;
     rc = in_time || pipe->shared.n_bytes <= pipe->limit_bytes ? GN_OK : GN_ERR_TIMEOUT;
     if (gn_pipe_is_gone(pipe)) {
         rc = GN_ERR_GONE;
@@ -129,7 +131,7 @@ static enum gn_err wait_with_hooks(
     return rc;
 }
 
-/** There is room, and nobody but this writer takes it. */
+/** There is room, or was a moment ago: each of several writers may go over the limit once. */
 static enum gn_err put(struct gn_pipe *pipe, struct gn_bufq *take)
 {
     bool must_post = false;
@@ -163,6 +165,36 @@ enum gn_err gn_pipe_write(struct gn_pipe *pipe, struct gn_bufq *take,
         GN_TRY(wait_with_hooks(pipe, hooks, deadline));
     }
     return put(pipe, take);
+}
+
+void gn_pipe_join(struct gn_pipe *pipe)
+{
+    lock(pipe);
+    atomic_fetch_add_explicit(&pipe->n_writers, 1, memory_order_relaxed);
+    unlock(pipe);
+}
+
+void gn_pipe_leave(struct gn_pipe *pipe)
+{
+    lock(pipe);
+    if (atomic_fetch_sub_explicit(&pipe->n_writers, 1, memory_order_relaxed) == 1) {
+        pthread_cond_broadcast(&pipe->duct.may_go_on);
+    }
+    unlock(pipe);
+}
+
+bool gn_pipe_has_writers(const struct gn_pipe *pipe)
+{
+    return atomic_load_explicit(&pipe->n_writers, memory_order_relaxed) > 0;
+}
+
+void gn_pipe_await_writers(struct gn_pipe *pipe)
+{
+    lock(pipe);
+    while (gn_pipe_has_writers(pipe)) {
+        (void)gn_thread_cond_wait_until(&pipe->duct.may_go_on, &pipe->duct.lock, GN_NEVER);
+    }
+    unlock(pipe);
 }
 
 void gn_pipe_be_quiet(struct gn_pipe *pipe)
@@ -211,9 +243,9 @@ void gn_pipe_drained(struct gn_pipe *pipe, uint64_t n)
     lock(pipe);
     gn_assert(n <= pipe->shared.n_bytes);
     pipe->shared.n_bytes -= n;
-    goes_on = pipe->shared.is_waiting && pipe->shared.n_bytes <= pipe->limit_bytes / 2;
+    goes_on = pipe->shared.n_waiting > 0 && pipe->shared.n_bytes <= pipe->limit_bytes / 2;
     if (goes_on) {
-        pthread_cond_signal(&pipe->duct.may_go_on);
+        pthread_cond_broadcast(&pipe->duct.may_go_on);
     }
     unlock(pipe);
 }
@@ -254,7 +286,7 @@ void gn_pipe_close(struct gn_pipe **pipe)
     atomic_store_explicit(&p->is_gone, true, memory_order_release);
     gn_bufq_move(&left, &p->duct.queue);
     p->owner = NULL;
-    pthread_cond_signal(&p->duct.may_go_on);
+    pthread_cond_broadcast(&p->duct.may_go_on);
     gn_duct_unlock_and_unref(&p->duct);
     gn_bufq_clear(&left);
 }

@@ -13,6 +13,8 @@
  *
  * Thread: two halves. Functions marked GN_LOOP_THREAD belong to the reader,
  * those marked GN_WORKER_THREAD to the one writer (any thread, one at a time).
+ * Others may write beside it: they join, write and leave, and the one writer
+ * awaits them before it finishes.
  * Ownership: each half is let go by its own call; the last one frees.
  * Lock: one inside, held for pointer work only; never across a hook, a release
  * of lent bytes, or a callback.
@@ -66,6 +68,15 @@ struct gn_pipe_wait_hooks {
  */
 GN_WORKER_THREAD GN_MUST_CHECK enum gn_err gn_pipe_write(struct gn_pipe *pipe, struct gn_bufq *take,
         const struct gn_pipe_wait_hooks *hooks, gn_deadline deadline);
+
+/** A thread that is about to write beside others: the pipe stays until it has left. */
+GN_ANY_THREAD void gn_pipe_join(struct gn_pipe *pipe);
+/** Its writes have returned; it must not look at the pipe any more. */
+GN_ANY_THREAD void gn_pipe_leave(struct gn_pipe *pipe);
+/** Whether somebody has joined and not left. Costs one atomic load. */
+GN_ANY_THREAD bool gn_pipe_has_writers(const struct gn_pipe *pipe);
+/** Blocks until nobody has; they go on as the reader drains, or when it closes. */
+GN_WORKER_THREAD void gn_pipe_await_writers(struct gn_pipe *pipe);
 
 /**
  * From now on writing and finishing do not wake the loop; the writer does, or

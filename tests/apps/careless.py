@@ -229,6 +229,26 @@ def write_in_close(environ, start_response, query):
     return WritesInClose(write, iter(parts) if how == "list" else (part for part in parts))
 
 
+def threads_write(environ, start_response, query):
+    """Several threads call write(), more than the client takes at once. how: joined, outlive"""
+    write = start_response("200 OK", PLAIN)
+    write(b"begun\n")
+
+    def work():
+        try:
+            for _ in range(150):
+                write(b"x" * 20000)
+        except Exception as problem:
+            note(f"threads_write {type(problem).__name__}")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(None if query["how"] == "joined" else 0.1)
+    return []
+
+
 def no_exc_info(environ, start_response, query):
     """After the head: what is not an exception cannot be raised again."""
     which = [("a", "b", "c"), (1, 2, 3), (KeyError, "text", None), (KeyError, KeyError, None),

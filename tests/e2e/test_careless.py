@@ -19,6 +19,10 @@ def server(serve):
     return serve("careless:application", threads=4)
 
 
+def noted(server, what):
+    return server.get("/state").json().get(what, 0)
+
+
 def test_each_call_has_a_context_of_its_own(server):
     with server.connect() as conn:
         assert [conn.get("/context").text for _ in range(3)] == ["nothing"] * 3
@@ -45,13 +49,44 @@ def test_headers_of_a_subclass_of_str_are_the_text_they_hold(server):
 
 @pytest.mark.parametrize("how", ["list", "generator", "length", "head"])
 def test_write_in_close_comes_too_late(server, how):
-    before = server.get("/state").json().get("write_in_close RuntimeError", 0)
+    before = noted(server, "write_in_close RuntimeError")
     with server.connect() as conn:
         response = conn.request("HEAD" if how == "head" else "GET", f"/write_in_close?how={how}")
         assert response.status == 200 and response.body == (b"" if how == "head" else b"body\n")
         assert conn.get("/context").status == 200
-    assert eventually(lambda: server.get("/state").json().get("write_in_close RuntimeError", 0)
-                      >= before + 2, 5)
+    assert eventually(lambda: noted(server, "write_in_close RuntimeError") == before + 2, 5)
+
+
+def test_several_threads_may_write(server):
+    """However slow the client: each piece is whole, nobody waits for ever."""
+    with server.connect() as conn:
+        conn.start("GET", "/threads_write?how=joined")
+        time.sleep(0.5)
+        response = conn.read()
+        assert response.complete and response.body == b"begun\n" + b"x" * 4 * 150 * 20000
+        assert conn.get("/context").status == 200
+
+
+def test_threads_that_write_beyond_the_end_come_too_late(server):
+    """What they had begun is part of the answer, the rest is not."""
+    before = noted(server, "threads_write RuntimeError")
+    with server.connect() as conn:
+        conn.start("GET", "/threads_write?how=outlive")
+        time.sleep(1)
+        response = conn.read()
+        assert response.complete and (len(response.body) - 6) % 20000 == 0
+        assert conn.get("/context").status == 200
+    assert eventually(lambda: noted(server, "threads_write RuntimeError") > before, 5)
+
+
+def test_threads_that_write_to_a_client_who_left(server):
+    before = noted(server, "threads_write BrokenPipeError")
+    with server.connect() as conn:
+        conn.start("GET", "/threads_write?how=joined")
+        conn.final_head()
+        time.sleep(0.3)
+        conn.reset()
+    assert eventually(lambda: noted(server, "threads_write BrokenPipeError") > before, 10)
 
 
 @pytest.mark.parametrize("which", range(5))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "bridge/exec/pipe.h"
@@ -383,5 +384,96 @@ Test(pipe, writer_may_end_after_the_loop_let_go)
     cr_assert_eq(pthread_create(&w.id, NULL, write_all, &w), 0);
     pthread_join(w.id, NULL);
     cr_assert_eq(w.rc, GN_ERR_GONE);
+    teardown(&r);
+}
+
+/* ---- several threads write ---------------------------------------------- */
+
+/** Joined before it starts, as who has taken a place under a lock of its own. */
+struct co_writer {
+    struct gn_pipe *pipe;
+    unsigned n_pieces;
+    enum gn_err rc;
+    pthread_t id;
+};
+
+static void *write_beside(void *arg)
+{
+    struct co_writer *w = arg;
+    struct gn_bufq q = {.first = NULL};
+    unsigned char next = 0;
+
+    for (unsigned i = 0; i < w->n_pieces && w->rc == GN_OK; i++) {
+        append_sequence(&q, 100, &next);
+        w->rc = gn_pipe_write(w->pipe, &q, NULL, GN_NEVER);
+    }
+    gn_bufq_clear(&q);
+    gn_pipe_leave(w->pipe);
+    return NULL;
+}
+
+static void *finish_behind_others(void *arg)
+{
+    struct writer *w = arg;
+
+    gn_pipe_await_writers(w->pipe);
+    w->left = gn_pipe_has_writers(w->pipe);
+    gn_pipe_finish(&w->pipe, GN_OK);
+    return NULL;
+}
+
+enum { N_CO_WRITERS = 4, N_CO_PIECES = 500 };
+
+static void start_several(struct reader *r, struct co_writer *others, struct writer *owner)
+{
+    for (unsigned i = 0; i < N_CO_WRITERS; i++) {
+        others[i] = (struct co_writer){.pipe = r->pipe, .n_pieces = N_CO_PIECES};
+        gn_pipe_join(r->pipe);
+        cr_assert_eq(pthread_create(&others[i].id, NULL, write_beside, &others[i]), 0);
+    }
+    cr_assert(gn_pipe_has_writers(r->pipe));
+    *owner = (struct writer){.pipe = r->pipe};
+    cr_assert_eq(pthread_create(&owner->id, NULL, finish_behind_others, owner), 0);
+}
+
+static void join_several(struct co_writer *others, struct writer *owner, enum gn_err rc)
+{
+    for (unsigned i = 0; i < N_CO_WRITERS; i++) {
+        pthread_join(others[i].id, NULL);
+        cr_assert_eq(others[i].rc, rc);
+    }
+    pthread_join(owner->id, NULL);
+    cr_assert_eq(owner->left, 0);
+}
+
+Test(pipe, several_writers_all_go_on)
+{
+    struct co_writer others[N_CO_WRITERS];
+    struct writer owner;
+    struct reader r;
+
+    setup(&r, 250);
+    start_several(&r, others, &owner);
+    gn_loop_run(r.loop);
+    join_several(others, &owner, GN_OK);
+    cr_assert_eq(r.n_bytes, (uint64_t)N_CO_WRITERS * N_CO_PIECES * 100);
+    cr_assert_eq(r.status, GN_OK);
+    teardown(&r);
+}
+
+Test(pipe, closing_frees_several_writers)
+{
+    struct co_writer others[N_CO_WRITERS];
+    struct writer owner;
+    struct reader r;
+
+    setup(&r, 250);
+    gn_assert_loop_thread(r.loop);
+    start_several(&r, others, &owner);
+    while (gn_pipe_n_bytes(r.pipe) <= 250) {
+        sched_yield();
+    }
+    gn_pipe_close(&r.pipe);
+    join_several(others, &owner, GN_ERR_GONE);
     teardown(&r);
 }
