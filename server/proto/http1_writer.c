@@ -264,6 +264,25 @@ static enum gn_err settle_framing(
     return GN_OK;
 }
 
+/* An Upgrade field is named there, too (RFC 9110 7.8); to be kept goes without saying since
+ * HTTP/1.1. */
+static char *put_connection(const struct gn_http1_writer *w, bool names_upgrade, char *at)
+{
+    const struct gn_slice fate = !w->keep_alive ? GN_LIT("close")
+            : w->minor_version == 0             ? GN_LIT("keep-alive")
+                                                : GN_LIT("");
+
+    if (fate.len == 0 && !names_upgrade) {
+        return at;
+    }
+    at = put(at, GN_LIT("Connection: "));
+    at = put(at, fate);
+    if (names_upgrade) {
+        at = put(at, fate.len > 0 ? GN_LIT(", Upgrade") : GN_LIT("Upgrade"));
+    }
+    return put(at, GN_LIT("\r\n"));
+}
+
 /* The fields that follow from the framing and from what the application left out. */
 static char *put_own_fields(const struct gn_http1_writer *w, const struct gn_http1_response *r,
         const struct fields *f, char *at)
@@ -284,15 +303,7 @@ static char *put_own_fields(const struct gn_http1_writer *w, const struct gn_htt
     } else if (w->framing == CHUNKED) {
         at = put(at, GN_LIT("Transfer-Encoding: chunked\r\n"));
     }
-    if (f->has_upgrade && w->status == 426) {
-        at = put(at,
-                w->keep_alive ? GN_LIT("Connection: Upgrade\r\n")
-                              : GN_LIT("Connection: close, Upgrade\r\n"));
-    } else if (!w->keep_alive) {
-        at = put(at, GN_LIT("Connection: close\r\n"));
-    } else if (w->minor_version == 0) {
-        at = put(at, GN_LIT("Connection: keep-alive\r\n"));
-    }
+    at = put_connection(w, f->has_upgrade && w->status == 426, at);
     return put(at, GN_LIT("\r\n"));
 }
 

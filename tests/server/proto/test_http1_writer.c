@@ -124,6 +124,10 @@ Test(http1_writer, decides_framing_and_persistence)
             {"426", get, 1, true, 426, 0, {{"Upgrade", "websocket"}},
                     "Upgrade: websocket\r\n" SERVER_LINE LEN("0") "Connection: Upgrade\r\n", true,
                     true},
+            {"426, kept for an old client", get, 0, true, 426, 0, {{"Upgrade", "websocket"}},
+                    "Upgrade: websocket\r\n" SERVER_LINE LEN(
+                            "0") "Connection: keep-alive, Upgrade\r\n",
+                    true, true},
             {"426, closing", get, 1, false, 426, 0, {{"Upgrade", "websocket"}},
                     "Upgrade: websocket\r\n" SERVER_LINE LEN("0") "Connection: close, Upgrade\r\n",
                     false, true},
