@@ -232,6 +232,14 @@ static int64_t position_of(PyObject *filelike, int fd)
     return value;
 }
 
+/** Opened for writing alone it is no file to send: read() shall say so in the application. */
+static bool is_readable(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
 bool gn_wsgi_file_wrapper_open(PyObject *wrapper, struct gn_wsgi_file_range *range_out)
 {
     PyObject *filelike = as_wrapper(wrapper)->filelike;
@@ -240,7 +248,7 @@ bool gn_wsgi_file_wrapper_open(PyObject *wrapper, struct gn_wsgi_file_range *ran
     struct stat st;
 
     PyErr_Clear();
-    if (offset < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    if (offset < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !is_readable(fd)) {
         return false;
     }
     if (offset >= st.st_size) {

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "server/base/alloc.h"
+#include "server/base/log.h"
 
 #include "server/http/exchange_priv.h"
 #include "server/http/http1_conn_priv.h"
@@ -89,12 +95,50 @@ void gn_http1_conn_drop_output(struct gn_http1_conn *c)
     gn_bufq_clear(&c->out);
 }
 
+/** The name of an open file, as well as the system knows it. */
+static void name_of_file(int fd, char *name, size_t size)
+{
+    char link[32];
+    ssize_t n;
+
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, name, size - 1);
+    name[n > 0 ? n : 0] = '\0';
+}
+
+/** A client that vanishes is not worth a word, but was it the file that could not be sent? */
+GN_LOOP_THREAD GN_COLD static void log_lost_file(const struct gn_http1_conn *c)
+{
+    struct gn_bufq_file file;
+    char peer[GN_ADDR_TEXT_BYTES];
+    char name[256];
+    char byte;
+    ssize_t n;
+
+    if (!gn_bufq_peek_file(&c->out, &file)) {
+        return;
+    }
+    n = pread(file.fd, &byte, 1, (off_t)file.offset);
+    if (n <= 0) {
+        struct gn_error what = {0};
+        int sys_errno = n < 0 ? errno : 0;
+
+        gn_addr_format(&c->origin.peer, peer);
+        name_of_file(file.fd, name, sizeof(name));
+        (void)!gn_error_set(&what, GN_ERR_IO, sys_errno,
+                "a response to %s was cut: %" PRIu64 " bytes of the file %s could not be sent%s",
+                peer, file.len, name, n == 0 ? ": it has become shorter meanwhile" : "");
+        gn_log_warning("%s", what.message);
+    }
+}
+
 /** Notes how a write ended. */
 GN_LOOP_THREAD static void note_write(struct gn_http1_conn *c, enum gn_err rc)
 {
     c->writes_want_read = rc == GN_ERR_WANT_READ;
     if (rc != GN_OK && rc != GN_ERR_WANT_WRITE && rc != GN_ERR_WANT_READ) {
         c->is_broken = true;
+        log_lost_file(c);
         lose(c, c->out.n_bytes);
         gn_bufq_clear(&c->out);
     }

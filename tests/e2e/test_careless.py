@@ -169,6 +169,7 @@ def test_file_that_shrinks_while_it_is_sent(server):
         conn.start("GET", "/shrink_while_sent")
         time.sleep(1)
         assert not conn.read().complete
+    assert server.logs("could not be sent: it has become shorter meanwhile")
     assert server.get("/context").status == 200
 
 

@@ -128,6 +128,7 @@ Test(file_wrapper, does_not_open_what_reads_otherwise)
             "Wrapper(Proxy(gzip.GzipFile(fileobj=other, mode='rb')))", "Wrapper(Broken())",
             "Wrapper(NoNumber())", "Wrapper(object())", "[f.seek(10), Wrapper(f)][1]",
             "[f.seek(100), Wrapper(f)][1]", "[f.close(), Wrapper(f)][1]",
+            "Wrapper(open(os.open(Other.name, os.O_WRONLY), 'wb'))",
             "Wrapper(io.TextIOWrapper(other))", /* closes `other` when it goes */
     };
     PyObject *globals = wrapper_globals();
@@ -135,6 +136,8 @@ Test(file_wrapper, does_not_open_what_reads_otherwise)
 
     wsgi_run(globals,
             "other = open(os.dup(f.fileno()), 'rb')\n"
+            "Other = tempfile.NamedTemporaryFile()\n"
+            "Other.write(b'x'); Other.flush()\n"
             "class Proxy:\n"
             "    def __init__(self, file): self.file = file\n"
             "    def fileno(self): return self.file.fileno()\n"
