@@ -115,26 +115,11 @@ GN_NEEDS_GIL static int take_value(
     return item->id == GN_HDR_CONTENT_LENGTH ? check_length(headers, item->value) : 0;
 }
 
-/** Checks a pair of plain str, and holds them. */
-GN_NEEDS_GIL static int add_field(struct gn_wsgi_headers *headers, PyObject *name, PyObject *value)
-{
-    struct gn_header *item = &headers->items[headers->n];
-
-    item->flags = GN_HEADER_CHECKED;
-    if (take_name(headers->known, name, item) != 0 || take_value(headers, name, value, item) != 0) {
-        return -1;
-    }
-    headers->held[2 * headers->n] = Py_NewRef(name);
-    headers->held[2 * headers->n + 1] = Py_NewRef(value);
-    headers->n++;
-    return 0;
-}
-
 GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
 {
+    struct gn_header *item = &headers->items[headers->n];
     PyObject *name;
     PyObject *value;
-    int rc;
 
     if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
         PyErr_Format(PyExc_TypeError, "a response header must be a tuple (name, value), not %.200R",
@@ -143,10 +128,17 @@ GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
     }
     name = gn_wsgi_plain_str(PyTuple_GET_ITEM(pair, 0));
     value = name != NULL ? gn_wsgi_plain_str(PyTuple_GET_ITEM(pair, 1)) : NULL;
-    rc = value != NULL ? add_field(headers, name, value) : -1;
-    Py_XDECREF(name);
-    Py_XDECREF(value);
-    return rc;
+    item->flags = GN_HEADER_CHECKED;
+    if (value == NULL || take_name(headers->known, name, item) != 0 ||
+            take_value(headers, name, value, item) != 0) {
+        Py_XDECREF(name);
+        Py_XDECREF(value);
+        return -1;
+    }
+    headers->held[2 * headers->n] = name;
+    headers->held[2 * headers->n + 1] = value;
+    headers->n++;
+    return 0;
 }
 
 int gn_wsgi_headers_set(struct gn_wsgi_headers *headers, PyObject *list)
