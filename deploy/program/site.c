@@ -2,6 +2,7 @@
 #include "deploy/program/site.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,25 @@ static enum gn_exit import_applications(
     return GN_EXIT_OK;
 }
 
+/* Python's modules are looked for from here; its own words for a lack of it are a traceback. */
+static enum gn_err check_directory(const struct gn_config *config, struct gn_error *err)
+{
+    enum gn_err rc = GN_OK;
+    char *here;
+
+    if (config->chdir != NULL && config->chdir[0] == '/') {
+        return GN_OK;
+    }
+    here = gn_xalloc(PATH_MAX); /* too much for a frame */
+    if (getcwd(here, PATH_MAX) == NULL) {
+        rc = gn_error_set(err, GN_ERR_NOT_FOUND, errno,
+                "the working directory is gone or cannot be read: start in another one, or name "
+                "one with --chdir");
+    }
+    gn_free(here);
+    return rc;
+}
+
 enum gn_exit gn_site_load(struct gn_site *site, const struct gn_config *config, int argc,
         char *const *argv, struct gn_error *err)
 {
@@ -104,6 +124,9 @@ enum gn_exit gn_site_load(struct gn_site *site, const struct gn_config *config, 
             return GN_EXIT_START;
         }
         return GN_EXIT_OK;
+    }
+    if (check_directory(config, err) != GN_OK) {
+        return GN_EXIT_START;
     }
     status = start_python(site, config, argc, argv, err);
     return status == GN_EXIT_OK ? import_applications(site, config, err) : status;

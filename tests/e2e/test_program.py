@@ -99,6 +99,22 @@ def test_chdir_that_does_not_exist():
 
 
 @pytest.mark.ours
+def test_working_directory_that_is_gone(tmp_path):
+    """As a deployment leaves it that removes what it replaces."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    words = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", program(), "--check-config"]
+    done = subprocess.run([*words, "echo:application"], cwd=folder, capture_output=True,
+                          text=True, env=environment())
+    assert done.returncode == 1 and "working directory is gone" in done.stderr, done
+    assert "Traceback" not in done.stderr
+    folder.mkdir()
+    done = subprocess.run([*words, "--chdir", APPS, "echo:application"], cwd=folder,
+                          capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done
+
+
+@pytest.mark.ours
 def test_module_that_is_a_library_but_not_ours():
     library = subprocess.run(["sh", "-c", "ls /lib/*/libz.so.1 /usr/lib/*/libz.so.1"],
                              capture_output=True, text=True).stdout.split()
