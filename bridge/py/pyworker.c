@@ -29,9 +29,10 @@
 #include "bridge/py/pyexec_priv.h"
 
 #define YIELD_NS (5 * GN_NS_PER_MS)
-#define CHEAP_BESIDE_MS 1000          /* after a cheap call threads take turns faster for so long */
-#define TELL_NS (200 * INT64_C(1000)) /* how long the loop may not know of a call that ended, */
-#define TELL_SHARE 8                  /* and no longer than this part of the wait for a worker */
+#define CHEAP_BESIDE_MS 1000 /* after a cheap call threads take turns faster for so long */
+#define QUICK_NS (200 * INT64_C(1000)) /* calls that take longer: the loop is told of each, */
+#define TELL_SHARE 8                   /* of others after a part of the wait for a worker, */
+#define TELL_MOST_NS GN_NS_PER_MS      /* this long at most */
 
 /* ---- running ------------------------------------------------------------------ */
 
@@ -76,7 +77,7 @@ GN_NEEDS_GIL static void run_call(struct gn_pyworker *w, struct gn_pycall *call)
     struct gn_pyexec *exec = w->exec;
 
     gn_pymeasure_begin(w, call);
-    call->is_quick = w->usual_ns <= TELL_NS && call->class == GN_CALL_CHEAP;
+    call->is_quick = w->usual_ns <= QUICK_NS && call->class == GN_CALL_CHEAP;
     call->ops->run(call);
     if (GN_UNLIKELY(gn_pyexec_is_forked(exec))) {
         end_child();
@@ -272,9 +273,9 @@ static bool may_tell_later(const struct gn_pyworker *w)
 {
     int64_t n_queued = gn_call_queue_count(&w->exec->shared.queue);
 
-    return w->usual_ns <= TELL_NS &&
+    return w->usual_ns <= QUICK_NS &&
             gn_pyexec_may_tell_later(
-                    w->exec, w->now, GN_MIN(n_queued * w->usual_ns / TELL_SHARE, TELL_NS));
+                    w->exec, w->now, GN_MIN(n_queued * w->usual_ns / TELL_SHARE, TELL_MOST_NS));
 }
 
 /* The next call to run, or NULL when this worker has left. */
