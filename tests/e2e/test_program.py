@@ -258,10 +258,9 @@ def test_access_log_cannot_be_forged(tmp_path):
         assert all(character >= " " for line in lines for character in line)
 
 
-# stopping
+# standard streams
 
 
-@pytest.mark.smoke
 def own_log(stderr, *options, application="conformance:application"):
     """A program whose standard error is the test's to choose; None closes all three."""
     port = free_port()
@@ -327,6 +326,10 @@ def test_a_log_that_nobody_reads_stops_nobody(reader):
             os.close(ours)
 
 
+# stopping
+
+
+@pytest.mark.smoke
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_graceful_stop_lets_requests_finish(number):
     server = Server("slow:application")
