@@ -4,13 +4,18 @@
 tests/wire/README.md says which test looks at which limit.
 """
 
+import contextlib
+import os
+import resource
 import select
+import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
-from process import SLOW, Server
+from process import SLOW, Server, run_program
 from rawhttp import encode, eventually
 from test_websocket import close_code, frame, module, raw, read_frame
 
@@ -97,6 +102,72 @@ def test_requests_per_connection(serve):
         assert conn.get("/").get("Connection") is None
         assert conn.get("/").get("Connection") == "close"
         assert conn.closed_by_peer()
+
+
+# ---- connections that wait to be accepted ------------------------------------------
+
+
+@contextlib.contextmanager
+def stopped(server):
+    """A program that accepts nothing for a while."""
+    server.signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+    try:
+        yield
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def descriptors_for(count):
+    """So many clients at once, where the system has let us have fewer so far."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[0] < count + 100 <= before[1]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def clients_until_refused(path, most):
+    """On a Unix socket the kernel says at once that no more may wait."""
+    clients = []
+    while len(clients) <= most:
+        clients.append(socket.socket(socket.AF_UNIX))
+        clients[-1].setblocking(False)
+        try:
+            clients[-1].connect(path)
+        except BlockingIOError:
+            clients.pop().close()
+            break
+    return clients
+
+
+@pytest.mark.parametrize("options, backlog", [
+    (["--backlog", 1], 1), (["--backlog", 9], 9), (["--backlog", 65535], 65535), ([], 2048)])
+def test_connections_that_wait_to_be_accepted(tmp_path, options, backlog):
+    """As many as were asked for and one, which is how the kernel counts; they are served later."""
+    path = str(tmp_path / "socket")
+    expected = min(backlog, int(Path("/proc/sys/net/core/somaxconn").read_text())) + 1
+    with Server(*options, "echo:application", bind=path) as server, descriptors_for(expected):
+        with stopped(server):
+            clients = clients_until_refused(path, expected)
+            assert len(clients) == expected
+            first = clients[:5]
+            for client in clients[5:]:
+                client.close()
+            for client in first:
+                client.sendall(encode("GET", "/"))
+        for client in first:
+            client.settimeout(20 * SLOW)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+            client.close()
+
+
+@pytest.mark.parametrize("backlog", [0, 65536])
+def test_a_backlog_out_of_bounds_is_refused(backlog):
+    done = run_program("--backlog", backlog, "echo:application")
+    assert done.returncode == 2
+    assert f"--backlog {backlog}: expected a number from 1 to 65535" in done.stderr
 
 
 # ---- deadlines of requests --------------------------------------------------------
