@@ -111,6 +111,29 @@ class Process:
             assert grown <= memory, f"{grown} KiB more than {self.memory_kib}"
 
 
+# ---- beside a block ------------------------------------------------------------------------
+
+
+class Beside(threading.Thread):
+    """Takes its `step` again and again while a `with` block runs."""
+
+    def __init__(self, every_s):
+        super().__init__(daemon=True)
+        self.every_s, self.ending = every_s, threading.Event()
+
+    def run(self):
+        while not self.ending.wait(self.every_s):
+            self.step()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.join()
+
+
 # ---- the clients --------------------------------------------------------------------------
 
 

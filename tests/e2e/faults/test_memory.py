@@ -2,12 +2,11 @@
 """Rows 17 to 19: memory that runs out, and requests that would use it up."""
 
 import resource
-import threading
 import zlib
 
 import pytest
 
-from load import WEBSOCKET, frame, memory_kib, read_frame, under_load
+from load import WEBSOCKET, Beside, frame, memory_kib, read_frame, under_load
 from process import SLOW, Server
 from rawhttp import Broken, encode
 
@@ -47,25 +46,15 @@ def test_row17_memory_that_runs_out(everything):
         server.kill()
 
 
-class Peak(threading.Thread):
+class Peak(Beside):
     """The most memory that a process has had more than at the start, in KiB."""
 
     def __init__(self, server):
-        super().__init__(daemon=True)
-        self.pid, self.ending = server.pid, threading.Event()
-        self.before, self.most = memory_kib(server.pid), 0
+        super().__init__(every_s=0.005)
+        self.pid, self.before, self.most = server.pid, memory_kib(server.pid), 0
 
-    def run(self):
-        while not self.ending.wait(0.005):
-            self.most = max(self.most, memory_kib(self.pid) - self.before)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.join()
+    def step(self):
+        self.most = max(self.most, memory_kib(self.pid) - self.before)
 
     def must_be_below(self, kib):
         if SLOW == 1:  # a sanitizer keeps freed memory for itself

@@ -6,12 +6,11 @@
 
 import select
 import socket
-import threading
 import time
 
 import pytest
 
-from load import Process, memory_kib, settle, under_load
+from load import Beside, Process, memory_kib, settle, under_load
 from process import SLOW, Server
 from rawhttp import Broken, encode, eventually
 
@@ -21,28 +20,19 @@ READ = encode("GET", "/native/100k")
 DEADLINES = ["--header-timeout", "1", "--body-rate-after", "1", "--write-timeout", "1"]
 
 
-class Tricklers(threading.Thread):
+class Tricklers(Beside):
     """Clients that send a byte now and then and are never done."""
 
     def __init__(self, conns, every_s=0.2):
-        super().__init__(daemon=True)
-        self.conns, self.every_s, self.ending = conns, every_s, threading.Event()
+        super().__init__(every_s)
+        self.conns = conns
 
-    def run(self):
-        while not self.ending.wait(self.every_s):
-            for conn in self.conns:
-                try:
-                    conn.send(b"y")
-                except OSError:
-                    pass
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.join()
+    def step(self):
+        for conn in self.conns:
+            try:
+                conn.send(b"y")
+            except OSError:
+                pass
 
 
 def small_reader(server):
