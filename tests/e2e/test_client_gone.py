@@ -28,24 +28,16 @@ def settled(server):
 
 
 @pytest.mark.parametrize("how", LEAVE)
-@pytest.mark.parametrize("method, body", [("GET", None), ("POST", b"0123456789")])
-def test_at_any_byte_of_the_request(server, how, method, body):
-    request = encode(method, "/touch", [("X-Header", "value")], body)
-    for cut in range(len(request) + 1):
+@pytest.mark.parametrize("sent", [
+    encode("GET", "/touch", [("X-Header", "value")]),
+    encode("POST", "/touch", [("X-Header", "value")], b"0123456789"),
+    encode("POST", "/touch", [("Transfer-Encoding", "chunked")],
+           b"5;ext=1\r\nhello\r\n1\r\n!\r\n0\r\nT: t\r\n\r\n"),
+], ids=["GET", "POST", "chunked"])
+def test_at_any_byte_of_the_request(server, how, sent):
+    for cut in range(len(sent) + 1):
         conn = server.connect()
-        conn.send(request[:cut])
-        leave(conn, how)
-    assert server.get("/").text == "done\n"
-    assert server.fds_return()
-
-
-@pytest.mark.parametrize("how", LEAVE)
-def test_at_any_byte_of_a_chunked_request(server, how):
-    request = encode("POST", "/touch", [("Transfer-Encoding", "chunked")],
-                     b"5;ext=1\r\nhello\r\n1\r\n!\r\n0\r\nT: t\r\n\r\n")
-    for cut in range(len(request) + 1):
-        conn = server.connect()
-        conn.send(request[:cut])
+        conn.send(sent[:cut])
         leave(conn, how)
     assert server.get("/").text == "done\n"
     assert server.fds_return()
