@@ -380,17 +380,22 @@ Test(task, children_are_joined_or_reaped)
     end_world(&w);
 }
 
-static void join_one(void *arg)
+/** Waits for a child, and has it reaped when that is cut short. */
+static void join_child(struct family *f, void (*fn)(void *))
 {
-    struct family *f = arg;
     struct gn_task *task;
 
     gn_assert_loop_thread(f->world->loop);
     f->children[0] = (struct trace){.world = f->world, .cond = &f->cond, .deadline = GN_NEVER};
-    cr_assert_eq(gn_task_spawn(wait_on_cond, &f->children[0], &task), GN_OK);
+    cr_assert_eq(gn_task_spawn(fn, &f->children[0], &task), GN_OK);
     f->rc = gn_task_join_await(&task, GN_NEVER);
     gn_task_reap_await(&task);
     f->has_returned = true;
+}
+
+static void join_one(void *arg)
+{
+    join_child(arg, wait_on_cond);
 }
 
 Test(task, cancelled_parent_reaps_its_child)
@@ -420,15 +425,7 @@ static void wait_shielded(void *arg)
 
 static void join_shielded(void *arg)
 {
-    struct family *f = arg;
-    struct gn_task *task;
-
-    gn_assert_loop_thread(f->world->loop);
-    f->children[0] = (struct trace){.world = f->world, .cond = &f->cond};
-    cr_assert_eq(gn_task_spawn(wait_shielded, &f->children[0], &task), GN_OK);
-    f->rc = gn_task_join_await(&task, GN_NEVER);
-    gn_task_reap_await(&task);
-    f->has_returned = true;
+    join_child(arg, wait_shielded);
 }
 
 Test(task, reaping_waits_for_what_cannot_be_cut_short)
