@@ -42,17 +42,17 @@ static char *talk_until(const char *request, const char *start)
 
 Test(call_part, answers_504_and_goes_on)
 {
-    struct served_setup setup =
-            served_usual("def app(environ, start_response):\n"
-                         "    if environ['PATH_INFO'] == '/slow':\n"
-                         "        try:\n"
-                         "            while True: gate.wait(0.01)\n" /* until it is late */
-                         "        except TimeoutError: notes['late'] = time.monotonic()\n"
-                         "        gate.wait(60)\n"
-                         "        notes['over'] = environ['gustnado.deadline']\n"
-                         "        notes['input'] = environ['wsgi.input'].read()\n"
-                         "    start_response('200 OK', TEXT)\n"
-                         "    return [b'answer']\n");
+    struct served_setup setup = served_usual(
+            "def app(environ, start_response):\n"
+            "    if environ['PATH_INFO'] == '/slow':\n"
+            "        try:\n"
+            "            while True: time.sleep(0.01)\n" /* not in a lock: it could stay locked */
+            "        except TimeoutError: notes['late'] = time.monotonic()\n"
+            "        gate.wait(60)\n"
+            "        notes['over'] = environ['gustnado.deadline']\n"
+            "        notes['input'] = environ['wsgi.input'].read()\n"
+            "    start_response('200 OK', TEXT)\n"
+            "    return [b'answer']\n");
     char *got;
 
     setup.pyexec.stack_signal = SIGURG;
@@ -82,15 +82,15 @@ Test(call_part, answers_504_and_goes_on)
 
 Test(call_part, answers_504_behind_early_hints)
 {
-    struct served_setup setup =
-            served_usual("def app(environ, start_response):\n"
-                         "    environ['wsgi.early_hints']([('Link', '</a.css>')])\n"
-                         "    if environ['PATH_INFO'] == '/slow':\n"
-                         "        try:\n"
-                         "            while True: gate.wait(0.01)\n" /* until it is late */
-                         "        except TimeoutError: pass\n"
-                         "    start_response('200 OK', TEXT)\n"
-                         "    return [b'answer']\n");
+    struct served_setup setup = served_usual(
+            "def app(environ, start_response):\n"
+            "    environ['wsgi.early_hints']([('Link', '</a.css>')])\n"
+            "    if environ['PATH_INFO'] == '/slow':\n"
+            "        try:\n"
+            "            while True: time.sleep(0.01)\n" /* not in a lock: it could stay locked */
+            "        except TimeoutError: pass\n"
+            "    start_response('200 OK', TEXT)\n"
+            "    return [b'answer']\n");
     char *got;
 
     setup.timeout_ms = 100;
