@@ -15,14 +15,20 @@ from rawhttp import Connection, eventually
 APPS = Path(__file__).resolve().parent.parent / "apps"
 SLOW = float(os.environ.get("GN_E2E_SLOW", "1"))  # sanitizers stretch every deadline
 SANITIZER = os.environ.get("GN_E2E_SANITIZER")  # address, thread or None
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
                    "WARNING: ThreadSanitizer", "SUMMARY: UndefinedBehaviorSanitizer")
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that is free now, and that no other worker of this run (--jobs) is given meanwhile."""
+    while True:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        if port // 2 % WORKERS == WORKER:  # the kernel gives out odd ones first
+            return port
 
 
 def program():
