@@ -219,7 +219,9 @@ GN_LOOP_THREAD static void write_summary(const struct gn_pydump *d, struct gn_bu
 
     (void)!gn_buf_printf(text, "workers: %u of at most %u, %u in a call, %u stuck; %u calls wait\n",
             stats.threads, d->exec->options.max_threads, stats.busy, stats.stuck, stats.queued);
-    if (!gn_look_was_without_gil(d->look)) {
+    if (gn_pyexec_is_gil_off(d->exec)) {
+        (void)!gn_buf_append(text, GN_LIT("GIL: off\n"));
+    } else if (!gn_look_was_without_gil(d->look)) {
         (void)!gn_buf_printf(text, "GIL: moves, had within %.1f ms\n",
                 (double)(now - d->looked_at) / (double)GN_NS_PER_MS);
     } else {

@@ -9,6 +9,8 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
+
 #include "server/base/alloc.h"
 #include "server/base/attr.h"
 
@@ -31,6 +33,17 @@ static inline void gn_assert_gil(void)
     gn_assert(PyGILState_Check());
 #endif
 }
+
+#ifdef Py_GIL_DISABLED
+/** gil.c: false while threads run Python at the same time. An extension module may switch the GIL
+ *  on at any time, by being imported. */
+GN_NEEDS_GIL bool gn_gil_is_on(void);
+#else
+static inline bool gn_gil_is_on(void)
+{
+    return true;
+}
+#endif
 
 /** Gives the GIL up; the result goes to gn_gil_acquire on the same thread. */
 static inline PyThreadState *gn_gil_release(void) GN_RELEASES_GIL;

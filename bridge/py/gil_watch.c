@@ -30,8 +30,9 @@ static void on_probed(struct gn_errand *probe)
     gn_assert_loop_thread(watch->exec->loop);
     watch->is_probe_out = false;
     if (watch->stuck_since != 0) {
-        gn_log_warning(
-                "the GIL moves again, after %.1f s", seconds(gn_clock_now() - watch->stuck_since));
+        gn_log_warning("%s again, after %.1f s",
+                gn_pyexec_is_gil_off(watch->exec) ? "threads enter Python" : "the GIL moves",
+                seconds(gn_clock_now() - watch->stuck_since));
         watch->stuck_since = 0;
     }
 }
@@ -46,7 +47,11 @@ static void on_dumped(void *arg, struct gn_slice text)
         return; /* it moves again, and what the threads do now is of no interest */
     }
     gn_buf_init(&heading, 256);
-    (void)!gn_buf_printf(&heading, "the GIL has not moved for %.1f s; no Python code can run",
+    (void)!gn_buf_printf(&heading,
+            gn_pyexec_is_gil_off(watch->exec)
+                    ? "no thread could enter Python for %.1f s: one that does not stop for the "
+                      "garbage collector holds up the others"
+                    : "the GIL has not moved for %.1f s; no Python code can run",
             seconds(gn_clock_now() - watch->stuck_since));
     gn_log_block(GN_LOG_ERROR, gn_buf_slice(&heading), text);
     gn_buf_fini(&heading);

@@ -96,22 +96,31 @@ static void on_sampled(struct gn_sample *sample, enum gn_err rc, struct gn_slice
     }
 }
 
+GN_LOOP_THREAD static void ask_threads(struct gn_look *look)
+{
+    if (look->options.sampler != NULL) {
+        sample_next(look);
+    } else {
+        finish(look);
+    }
+}
+
 static void on_impatient(struct gn_timer *timer)
 {
     struct gn_look *look = GN_CONTAINER_OF(timer, struct gn_look, patience);
 
     gn_assert_loop_thread(look->options.loop);
+    if (look->options.is_gil_off) {
+        ask_threads(look);
+        return;
+    }
     if (!gn_errand_cancel(&look->errand) && !look->is_patient) {
         look->is_patient = true; /* it has the GIL: it may be on its way */
         gn_timer_start(timer, gn_loop_after_ms(look->options.loop, GN_LOOK_MS));
         return;
     }
     look->is_without_gil = true;
-    if (look->options.sampler != NULL) {
-        sample_next(look);
-    } else {
-        finish(look);
-    }
+    ask_threads(look);
 }
 
 /* ---- by Python ----------------------------------------------------------------------- */
@@ -121,7 +130,7 @@ static void run_errand(struct gn_errand *errand)
     struct gn_look *look = GN_CONTAINER_OF(errand, struct gn_look, errand);
 
     gn_assert_gil();
-    for (unsigned i = 0; i < look->n; i++) {
+    for (unsigned i = 0; i < look->n && gn_gil_is_on(); i++) {
         (void)!gn_pyerr_stack(look->targets[i].python_thread, &look->targets[i].said);
     }
 }
@@ -179,6 +188,10 @@ void gn_look_start(struct gn_look *look)
     gn_deadline now = gn_clock_now();
 
     look->until = gn_deadline_after_ms(now, GN_LOOK_LIMIT_MS);
+    if (look->options.is_gil_off) {
+        gn_timer_start(&look->patience, now); /* there is none to have with Python */
+        return;
+    }
     look->is_errand_out = true;
     gn_timer_start(&look->patience, gn_deadline_after_ms(now, GN_LOOK_MS));
     gn_messenger_send(look->options.messenger, &look->errand);

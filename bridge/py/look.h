@@ -5,7 +5,8 @@
 /*
  * A look at where some Python threads are, whatever the GIL does: while it can
  * be had, Python says it (source lines included, nobody disturbed); when it
- * cannot be had within GN_LOOK_MS, each thread says it in a signal's handler.
+ * cannot be had within GN_LOOK_MS, or there is none that would hold the others
+ * still, each thread says it in a signal's handler.
  *
  * Thread: the loop's. Nothing here blocks.
  */
@@ -40,6 +41,8 @@ struct gn_look_options {
     struct gn_loop *loop;
     struct gn_messenger *messenger; /* borrowed; outlives the look */
     struct gn_sampler *sampler;     /* likewise; NULL: only Python is asked */
+    bool is_gil_off; /* threads run on while Python is asked, so it must not be: its frames would be
+                        read while they change */
     gn_look_fn fn;
     void *arg;
 };

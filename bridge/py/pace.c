@@ -19,15 +19,16 @@
 #define MAX_STEP 64
 #define FIRST_NUDGE 5 /* checks, about the interpreter's switch interval */
 
-void gn_pace_init(struct gn_pace *pace, unsigned floor)
+void gn_pace_init(struct gn_pace *pace, unsigned n_cores)
 {
-    *pace = (struct gn_pace){.floor = GN_MAX(floor, 1U)};
+    *pace = (struct gn_pace){.n_cores = GN_MAX(n_cores, 1U)};
 }
 
-static double slot_of(const struct gn_pace_sample *s, double cpu, bool *is_saturated)
+static double slot_of(
+        const struct gn_pace_sample *s, double cpu, unsigned n_cores, bool *is_saturated)
 {
     double wall = (double)s->wall_ns;
-    double together = cpu * (double)s->n_runners;
+    double together = cpu * (double)s->n_runners / n_cores;
 
     *is_saturated = true;
     if (!s->has_blocked) {
@@ -44,7 +45,7 @@ void gn_pace_add(struct gn_pace *pace, const struct gn_pace_sample *sample)
 {
     double cpu = (double)GN_MAX(sample->cpu_ns, INT64_C(1000));
     bool is_saturated;
-    double slot = slot_of(sample, cpu, &is_saturated);
+    double slot = slot_of(sample, cpu, pace->n_cores, &is_saturated);
     /* One very dear call must not outweigh all others. */
     double scale = cpu > (double)GN_PACE_SLOT_NS ? (double)GN_PACE_SLOT_NS / cpu : 1.0;
 
@@ -57,7 +58,7 @@ double gn_pace_runners(const struct gn_pace *pace)
 {
     double runners = pace->cpu_ns > 0.0 ? pace->slot_ns / pace->cpu_ns : 1.0;
 
-    return GN_MAX(runners, (double)pace->floor);
+    return GN_MAX(runners, 1.0) * pace->n_cores;
 }
 
 unsigned gn_pace_target(const struct gn_pace *pace)

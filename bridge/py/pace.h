@@ -8,10 +8,9 @@
  *
  * pace: how many runners keep Python's lock busy, learnt from sampled calls. A
  * call that computes for c and then waits outside Python for w leaves room for
- * w/c others, so 1 + w/c runners are right: one for an application that only
- * computes, many for one that mostly waits. A wait counts for at most
- * GN_PACE_SLOT_NS, because after that the worker is known to be waiting and is
- * not counted among the runners.
+ * w/c others, so 1 + w/c runners (per core, without a GIL) are right: one for an application that
+ * only computes, many for one that mostly waits. A wait counts for at most GN_PACE_SLOT_NS, because
+ * after that the worker is known to be waiting and is not counted among the runners.
  *
  * stall: calls wait and nothing happens: how many more workers to wake now.
  *
@@ -28,7 +27,8 @@ struct gn_pace {
     double slot_ns;   /* decaying sum: what calls hold a runner's slot for */
     double cpu_ns;    /* decaying sum: what they compute of that */
     double saturated; /* decaying share of samples that found Python's lock busy, 0..1 */
-    unsigned floor;   /* runners there may always be: 1, or one per core without a GIL */
+    unsigned n_cores; /* that run Python at once: 1 with a GIL; so many runners there may always be
+                       */
 };
 
 /** What was measured around one call. */
@@ -39,9 +39,9 @@ struct gn_pace_sample {
     unsigned n_runners; /* that could have competed for the GIL, itself included */
 };
 
-void gn_pace_init(struct gn_pace *pace, unsigned floor);
+void gn_pace_init(struct gn_pace *pace, unsigned n_cores);
 void gn_pace_add(struct gn_pace *pace, const struct gn_pace_sample *sample);
-/** 1.0 and up; the floor while nothing is known. */
+/** 1.0 and up; one per core while nothing is known. */
 double gn_pace_runners(const struct gn_pace *pace);
 /** The same as a number of threads. */
 unsigned gn_pace_target(const struct gn_pace *pace);

@@ -178,9 +178,7 @@ static void *give_birth(void *arg)
 
     (void)pthread_mutex_lock(&exec->shared.lock);
     if (!is_born) {
-        gn_list_unlink(&birth->worker->link);
-        gn_list_append(&exec->shared.spare, &birth->worker->link);
-        exec->shared.n_threads--;
+        gn_pyexec_remove_worker_locked(exec, birth->worker, &exec->shared.spare);
         exec->shared.n_coming--;
     }
     exec->shared.n_births--;
@@ -233,8 +231,7 @@ bool gn_pycrew_start_locked(struct gn_pyexec *exec)
         gn_free(birth);
         return false;
     }
-    gn_list_append(&exec->shared.workers, &birth->worker->link);
-    exec->shared.n_threads++;
+    gn_pyexec_add_worker_locked(exec, birth->worker);
     exec->shared.n_coming++;
     exec->shared.n_births++;
     return true;

@@ -8,6 +8,7 @@
 #include "bridge/py/pyexec.h"
 
 #include "bridge/py/fork.h"
+#include "bridge/py/gil.h"
 #include "bridge/py/pycrew.h"
 #include "bridge/py/pydispatch.h"
 #include "bridge/py/pyerr.h"
@@ -19,9 +20,8 @@
 #include "bridge/py/gil_priv.h"
 #include "bridge/py/pyexec_priv.h"
 
-/* Threads at once: one in a free-threaded build as well, whose GIL host.c keeps. */
-#define N_RUN_PYTHON 1
-#define DROP_MS 50 /* how long a reference may wait for a busy worker */
+#define N_RUN_PYTHON 1 /* threads at once; without a GIL gn_gil_follow says how many */
+#define DROP_MS 50     /* how long a reference may wait for a busy worker */
 
 struct gn_pyexec_options gn_pyexec_options_default(void)
 {
@@ -35,6 +35,11 @@ struct gn_pyexec_options gn_pyexec_options_default(void)
             .n_families = 1,
             .gil_watch_ms = 10000,
     };
+}
+
+unsigned gn_pyexec_max_threads(const struct gn_pyexec *exec)
+{
+    return exec->options.max_threads;
 }
 
 /* ---- what any thread does ----------------------------------------------------- */
@@ -364,6 +369,7 @@ static void init_shared(struct gn_pyexec *exec)
 {
     (void)pthread_mutex_init(&exec->shared.lock, NULL);
     gn_thread_cond_init(&exec->shared.gone);
+    exec->shared.seats = gn_xcalloc(exec->options.max_threads * sizeof(*exec->shared.seats));
     gn_call_queue_init(&exec->shared.queue, exec->options.queue_ms, exec->options.family_limits,
             exec->options.n_families);
     gn_call_costs_init(&exec->costs, exec->options.n_families);
@@ -386,6 +392,9 @@ GN_LOOP_THREAD static void init_python(struct gn_pyexec *exec)
         gn_pyerr_log(GN_LOG_WARNING, GN_LIT("children forked by Python will not be told apart"));
     }
     gn_pywatch_init(exec);
+#ifdef Py_GIL_DISABLED
+    gn_gil_follow(exec);
+#endif
     PyGILState_Release(gil);
 }
 
@@ -394,6 +403,7 @@ struct gn_pyexec *gn_pyexec_create(struct gn_loop *loop, const struct gn_pyexec_
     struct gn_pyexec *exec = gn_xcalloc(sizeof(*exec));
 
     gn_assert(options->max_threads >= 1 && options->min_threads <= options->max_threads);
+    gn_assert(options->max_threads <= UINT16_MAX);
     gn_assert(options->queue_calls >= 1 && options->n_families >= 1);
     exec->magic = GN_PYEXEC_MAGIC;
     exec->loop = loop;
@@ -482,6 +492,7 @@ void gn_pyexec_destroy(struct gn_pyexec **exec_ptr)
     gn_pycrew_free_spare(exec);
     gn_call_costs_fini(&exec->costs);
     gn_call_queue_fini(&exec->shared.queue);
+    gn_free(exec->shared.seats);
     (void)pthread_cond_destroy(&exec->shared.gone);
     (void)pthread_mutex_destroy(&exec->shared.lock);
     exec->magic = 0;

@@ -83,6 +83,8 @@ struct gn_pycall {
     struct gn_pylate *late; /* private: it has run out of time (bridge/py/late.h) */
     uint32_t key;           /* groups calls of like cost; 0: unknown, taken for cheap */
     uint16_t family;        /* below n_families */
+    uint16_t worker;        /* set before run: which one, below max_threads; no two that run at once
+                               have the same */
     uint16_t slot;          /* private: of the kind's estimate */
     uint8_t class;          /* private: bridge/py/call_class.h */
     bool is_stranger;       /* private: the class is a guess */
@@ -142,6 +144,9 @@ struct gn_pyexec_stats {
 /** The interpreter must be initialised (bridge/py/host.h); workers start on first use. */
 GN_LOOP_THREAD struct gn_pyexec *gn_pyexec_create(
         struct gn_loop *loop, const struct gn_pyexec_options *options);
+
+/** Of the options. */
+GN_ANY_THREAD unsigned gn_pyexec_max_threads(const struct gn_pyexec *exec);
 
 /**
  * Queues a call; it is published when this turn of the loop ends.

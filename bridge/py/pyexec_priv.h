@@ -82,6 +82,7 @@ struct gn_pyworker {
     pid_t thread_id;             /* the kernel's number; valid while is_up */
     unsigned long python_thread; /* threading.get_ident(); likewise */
     unsigned number;             /* in its thread's name */
+    uint16_t seat;               /* below max_threads, its own while it is on `workers` */
     bool is_up;                  /* its thread runs */
     bool is_awake;               /* chosen to run, though it may not know yet */
     bool is_coming;              /* chosen, and has not looked into the queue since */
@@ -145,6 +146,7 @@ struct gn_pyexec {
         struct gn_list ended; /* left; their threads have yet to end */
         struct gn_list spare; /* to be used again; not freed before the stop, so that a wake-up
                                  may come late */
+        bool *seats;          /* max_threads of them: taken */
         unsigned n_threads;   /* on `workers` */
         unsigned n_idle;      /* on `idle` */
         unsigned n_coming;    /* chosen, and have not looked into the queue yet */
@@ -177,8 +179,22 @@ struct gn_pyexec {
     atomic_bool is_checking;           /* the loop looks for what has ended within CHECK_MS */
     _Atomic(struct gn_py_drop *) drops;
     struct gn_post post;
+#ifdef Py_GIL_DISABLED
+    atomic_bool is_gil_off; /* as gn_gil_follow last saw it */
+#endif
     atomic_bool is_forked; /* this process is a child that Python code forked */
 };
+
+/** True while threads run Python at the same time. */
+GN_ANY_THREAD static inline bool gn_pyexec_is_gil_off(const struct gn_pyexec *exec)
+{
+#ifdef Py_GIL_DISABLED
+    return atomic_load_explicit(&exec->is_gil_off, memory_order_relaxed);
+#else
+    (void)exec;
+    return false;
+#endif
+}
 
 /** Leaves a call for the loop, which has yet to be told; it must not be touched after. */
 GN_ANY_THREAD void gn_pyexec_return(struct gn_pyexec *exec, struct gn_pycall *call);
@@ -211,6 +227,28 @@ static inline unsigned gn_pyexec_runners_locked(const struct gn_pyexec *exec)
 {
     return exec->shared.n_threads - exec->shared.n_idle - exec->shared.n_coming -
             exec->shared.n_waiting - exec->shared.room.n_dear;
+}
+
+/** The worker counts from now on; with the lock held, as is the other. */
+static inline void gn_pyexec_add_worker_locked(struct gn_pyexec *exec, struct gn_pyworker *w)
+{
+    w->seat = 0;
+    while (exec->shared.seats[w->seat]) {
+        w->seat++;
+    }
+    exec->shared.seats[w->seat] = true;
+    gn_list_append(&exec->shared.workers, &w->link);
+    exec->shared.n_threads++;
+}
+
+/** It does not count any more, and goes to `list`. */
+static inline void gn_pyexec_remove_worker_locked(
+        struct gn_pyexec *exec, struct gn_pyworker *w, struct gn_list *list)
+{
+    gn_list_unlink(&w->link);
+    gn_list_append(list, &w->link);
+    exec->shared.seats[w->seat] = false;
+    exec->shared.n_threads--;
 }
 
 static inline void gn_pyworker_set_waiting_locked(struct gn_pyworker *w, bool is_waiting)

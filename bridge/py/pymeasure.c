@@ -99,7 +99,9 @@ static void learn_locked(struct gn_pyworker *w)
     const struct gn_call_spent spent = {
             .wall_ns = m->wall_ns,
             .cpu_ns = m->usage.cpu_ns,
-            .others_ns = was_contended ? INT64_MAX : exec->shared.busy_ns - w->seen_busy_ns,
+            .others_ns = gn_pyexec_is_gil_off(exec) ? 0 /* nobody waits for the GIL */
+                    : was_contended                 ? INT64_MAX
+                                                    : exec->shared.busy_ns - w->seen_busy_ns,
             .interval_ns = m->is_interval_short ? SHORT_INTERVAL_NS : LONG_INTERVAL_NS,
             .n_given_up = m->usage.n_given_up,
             .n_taken = m->usage.n_taken,

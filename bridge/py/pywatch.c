@@ -25,6 +25,7 @@ struct gn_look *gn_pywatch_look(struct gn_pyexec *exec, unsigned n, gn_look_fn f
                     .loop = exec->loop,
                     .messenger = exec->watch.messenger,
                     .sampler = exec->watch.sampler,
+                    .is_gil_off = gn_pyexec_is_gil_off(exec),
                     .fn = fn,
                     .arg = arg,
             },

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bridge/py/gil.h"
 #include "bridge/py/pyerr.h"
 #include "bridge/py/pymeasure.h"
 #include "bridge/py/thread_exit.h"
@@ -68,6 +69,9 @@ GN_NEEDS_GIL static void yield_gil(struct gn_pyworker *w)
         return;
     }
     gn_gil_acquire(gn_gil_release());
+#ifdef Py_GIL_DISABLED
+    gn_gil_follow(w->exec);
+#endif
     w->now = gn_clock_now();
     w->yield = w->now;
 }
@@ -179,6 +183,7 @@ static struct gn_pycall *take_locked(struct gn_pyworker *w)
         if (!gn_call_queue_is_late(&exec->shared.queue, call, w->now)) {
             call->state = GN_PYCALL_TAKEN;
             call->started_at = w->now;
+            call->worker = w->seat;
             atomic_store_explicit(&w->call, call, memory_order_release);
             report_begin_locked(w, call);
             return call;
@@ -218,9 +223,7 @@ static void leave_locked(struct gn_pyworker *w)
     struct gn_pyexec *exec = w->exec;
 
     w->is_up = false;
-    gn_list_unlink(&w->link);
-    gn_list_append(&exec->shared.ended, &w->link);
-    exec->shared.n_threads--;
+    gn_pyexec_remove_worker_locked(exec, w, &exec->shared.ended);
     (void)pthread_cond_signal(&exec->shared.gone);
 }
 
@@ -292,7 +295,7 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
         report_coming_locked(w);
         report_end_locked(w);
         call = take_locked(w);
-        w->wants_short = gn_pyexec_computes_locked(exec) &&
+        w->wants_short = !gn_pyexec_is_gil_off(exec) && gn_pyexec_computes_locked(exec) &&
                 gn_pyexec_sees_cheap_locked(exec, w->now, CHEAP_BESIDE_MS);
         if (call == NULL && exec->shared.is_stopping) {
             leave_locked(w);
@@ -304,7 +307,9 @@ GN_NEEDS_GIL static struct gn_pycall *next_call(struct gn_pyworker *w)
         if (call == NULL || call->class != GN_CALL_CHEAP || !may_tell_later(w)) {
             gn_pyexec_tell_loop(exec);
         }
-        gn_switch_interval_set(&exec->switch_interval, w->wants_short);
+        if (!gn_pyexec_is_gil_off(exec)) {
+            gn_switch_interval_set(&exec->switch_interval, w->wants_short);
+        }
         if (call != NULL || has_left) {
             return call;
         }

@@ -23,16 +23,8 @@ void gn_thread_exit_prepare(void *thread)
 GN_NEEDS_GIL static PyObject *take_last(PyObject *list)
 {
     Py_ssize_t n = list != NULL && PyList_Check(list) ? PyList_GET_SIZE(list) : 0;
-    PyObject *last;
 
-    if (n == 0) {
-        return NULL;
-    }
-    last = Py_NewRef(PyList_GET_ITEM(list, n - 1));
-    if (PyList_SetSlice(list, n - 1, n, NULL) != 0) {
-        Py_CLEAR(last);
-    }
-    return last;
+    return n > 0 ? PyObject_CallMethod(list, "pop", NULL) : NULL; /* in one step: it is not ours */
 }
 
 GN_NEEDS_GIL static void run_callables(PyObject *thread)
@@ -57,8 +49,8 @@ GN_NEEDS_GIL static void run_callables(PyObject *thread)
 /* django.db.connections.close_all(): what it keeps is local to the thread. */
 GN_NEEDS_GIL static void close_django(void)
 {
-    PyObject *modules = PyImport_GetModuleDict();              /* borrowed */
-    PyObject *db = PyDict_GetItemString(modules, "django.db"); /* borrowed */
+    PyObject *name = PyUnicode_FromString("django.db");
+    PyObject *db = name != NULL ? PyImport_GetModule(name) : NULL;
     PyObject *connections = db != NULL ? PyObject_GetAttrString(db, "connections") : NULL;
     PyObject *result =
             connections != NULL ? PyObject_CallMethod(connections, "close_all", NULL) : NULL;
@@ -68,6 +60,8 @@ GN_NEEDS_GIL static void close_django(void)
     }
     Py_XDECREF(result);
     Py_XDECREF(connections);
+    Py_XDECREF(db);
+    Py_XDECREF(name);
     PyErr_Clear();
 }
 

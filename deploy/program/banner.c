@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 
+#include "bridge/py/gil.h"
 #include "server/base/log.h"
 
 void gn_banner_version(void)
 {
-    (void)printf("gustnado %s (Python %s)\n", GN_VERSION, gn_py_version());
+    (void)printf("gustnado %s (Python %s%s)\n", GN_VERSION, gn_py_version(), gn_gil_kind());
 }
 
 static void say_mounts(const struct gn_config *config)
@@ -38,9 +39,9 @@ void gn_banner_start(const struct gn_config *config, const struct gn_site *site)
     } else {
         const char *venv = gn_py_host_venv(site->host);
 
-        gn_log_info("gustnado %s, Python %s%s%s, up to %u Python threads", GN_VERSION,
-                gn_py_version(), venv != NULL ? " in " : "", venv != NULL ? venv : "",
-                config->threads.max);
+        gn_log_info("gustnado %s, Python %s%s%s%s, up to %u Python threads", GN_VERSION,
+                gn_py_version(), gn_pyexec_gil_kind(site->pyexec), venv != NULL ? " in " : "",
+                venv != NULL ? venv : "", config->threads.max);
     }
     say_modules(config, site);
     say_mounts(config);

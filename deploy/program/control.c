@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bridge/py/gil.h"
 #include "bridge/py/host.h"
 #include "bridge/py/pystats.h"
 #include "server/base/alloc.h"
@@ -127,7 +128,8 @@ GN_LOOP_THREAD static void tell_version(struct client *c)
     struct gn_buf text;
 
     gn_buf_init(&text, 256);
-    (void)!gn_buf_printf(&text, "gustnado %s (Python %s)\n", GN_VERSION, gn_py_version());
+    (void)!gn_buf_printf(&text, "gustnado %s (Python %s%s)\n", GN_VERSION, gn_py_version(),
+            c->control->pyexec != NULL ? gn_pyexec_gil_kind(c->control->pyexec) : gn_gil_kind());
     answer(c, "ok", gn_buf_slice(&text));
     gn_buf_fini(&text);
 }

@@ -17,6 +17,7 @@ static struct gn_messenger *messenger;
 static struct gn_sampler *sampler;
 static PyThreadState *python; /* while the GIL is free */
 static unsigned n_looked;
+static bool is_gil_off;
 
 static void looked(struct gn_look *look, void *arg)
 {
@@ -46,9 +47,11 @@ static void begin(bool has_sampler)
 
 GN_LOOP_THREAD static struct gn_look *start(void)
 {
-    struct gn_look *look = gn_look_create(
-            &(struct gn_look_options){
-                    .loop = loop, .messenger = messenger, .sampler = sampler, .fn = looked},
+    struct gn_look *look = gn_look_create(&(struct gn_look_options){.loop = loop,
+                                                  .messenger = messenger,
+                                                  .sampler = sampler,
+                                                  .is_gil_off = is_gil_off,
+                                                  .fn = looked},
             1);
     struct gn_look_target *target = gn_look_target(look, 0);
 
@@ -117,6 +120,21 @@ Test(look, sends_a_signal_while_the_gil_is_held)
     await_looked(); /* the test has the GIL all the time */
     cr_assert(gn_look_was_without_gil(look));
     cr_assert(has(look, "Stack (most recent call first)"));
+    cr_assert(has(look, "in somewhere\n"));
+    gn_look_destroy(&look);
+    end();
+}
+
+Test(look, asks_threads_at_once_where_they_run_without_a_gil)
+{
+    struct gn_look *look;
+
+    begin(true);
+    gn_assert_loop_thread(loop);
+    is_gil_off = true;
+    look = start();
+    await_looked();
+    cr_assert_not(gn_look_was_without_gil(look));
     cr_assert(has(look, "in somewhere\n"));
     gn_look_destroy(&look);
     end();

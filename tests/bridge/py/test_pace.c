@@ -79,6 +79,25 @@ Test(pace, forgets)
     cr_assert_eq(gn_pace_target(&pace), 1);
 }
 
+Test(pace, without_a_gil_counts_per_core)
+{
+    struct gn_pace pace;
+    const struct gn_pace_sample computes = {50 * US, 50 * US, false, 2};
+    const struct gn_pace_sample two = {60 * US, 50 * US, true, 2};
+    const struct gn_pace_sample waits = {200 * US, 100 * US, true, 2};
+
+    gn_pace_init(&pace, 2);
+    for (unsigned i = 0; i < 200; i++) {
+        gn_pace_add(&pace, &computes);
+        gn_pace_add(&pace, &two);
+    }
+    cr_assert_eq(gn_pace_target(&pace), 2);
+    for (unsigned i = 0; i < 200; i++) {
+        gn_pace_add(&pace, &waits);
+    }
+    cr_assert_eq(gn_pace_target(&pace), 4, "each core is free for half of the time");
+}
+
 Test(pace, one_dear_call_does_not_outweigh_all)
 {
     struct gn_pace pace = settled((struct gn_pace_sample){1020 * US, 20 * US, true, 1});
