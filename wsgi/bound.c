@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include "bridge/py/compat_priv.h"
 #include "wsgi/bound_priv.h"
 #include "wsgi/slots_priv.h"
 
@@ -12,6 +13,9 @@ struct bound {
     gn_wsgi_bound_fn fn;
     void *target; /* NULL once the request is over */
     const char *name;
+#ifdef Py_GIL_DISABLED
+    PyObject *guard; /* NULL: the object itself */
+#endif
 };
 
 static struct bound *as_bound(PyObject *object)
@@ -19,16 +23,32 @@ static struct bound *as_bound(PyObject *object)
     return (struct bound *)(void *)object;
 }
 
+static PyObject *guard_of(struct bound *self)
+{
+#ifdef Py_GIL_DISABLED
+    if (self->guard != NULL) {
+        return self->guard;
+    }
+#endif
+    return &self->ob_base;
+}
+
 static PyObject *call_bound(
         PyObject *callable, PyObject *const *args, size_t n_args_flag, PyObject *kwnames)
 {
     struct bound *self = as_bound(callable);
+    struct gn_py_section section;
+    PyObject *result;
 
-    if (self->target == NULL) {
-        return PyErr_Format(
+    gn_py_section_begin(&section, guard_of(self));
+    if (GN_LIKELY(self->target != NULL)) {
+        result = self->fn(self->target, args, PyVectorcall_NARGS(n_args_flag), kwnames);
+    } else {
+        result = PyErr_Format(
                 PyExc_RuntimeError, "%s() was called after its request had ended", self->name);
     }
-    return self->fn(self->target, args, PyVectorcall_NARGS(n_args_flag), kwnames);
+    gn_py_section_end(&section);
+    return result;
 }
 
 static PyObject *bound_repr(PyObject *self)
@@ -40,6 +60,9 @@ static void bound_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
+#ifdef Py_GIL_DISABLED
+    Py_CLEAR(as_bound(self)->guard);
+#endif
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -84,7 +107,21 @@ PyObject *gn_wsgi_bound_new(PyTypeObject *type, const char *name, gn_wsgi_bound_
     return object;
 }
 
+void gn_wsgi_bound_share(PyObject *bound, PyObject *guard)
+{
+#ifdef Py_GIL_DISABLED
+    as_bound(bound)->guard = Py_XNewRef(guard);
+#else
+    (void)bound;
+    (void)guard;
+#endif
+}
+
 void gn_wsgi_bound_set(PyObject *bound, void *target)
 {
+    struct gn_py_section section;
+
+    gn_py_section_begin(&section, guard_of(as_bound(bound)));
     as_bound(bound)->target = target;
+    gn_py_section_end(&section);
 }

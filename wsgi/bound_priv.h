@@ -28,7 +28,15 @@ GN_NEEDS_GIL PyTypeObject *gn_wsgi_bound_type_create(void);
 GN_NEEDS_GIL PyObject *gn_wsgi_bound_new(
         PyTypeObject *type, const char *name, gn_wsgi_bound_fn fn, void *target);
 
-/** Cuts the pointer (NULL) or renews it. */
+/**
+ * Where there is no GIL, calls of all that share `guard` (any object; a reference
+ * is taken) take turns, and with whoever is in its section (compat_priv.h).
+ * Until then a bound object is its own guard.
+ */
+GN_NEEDS_GIL void gn_wsgi_bound_share(PyObject *bound, PyObject *guard);
+
+/** Cuts the pointer (NULL) or renews it: when it returns no call goes on, but for one that has
+ *  let go of Python. */
 GN_NEEDS_GIL void gn_wsgi_bound_set(PyObject *bound, void *target);
 
 #endif

@@ -81,10 +81,10 @@ GN_NEEDS_GIL GN_COLD static void log_lengths(struct gn_wsgi_call *call)
 GN_NEEDS_GIL GN_COLD static void log_dropped(struct gn_wsgi_container *container, unsigned id)
 {
     uint64_t bit = UINT64_C(1) << (id & 63);
-    uint64_t *word = &container->python.warned_ids[id >> 6];
+    uint64_t before =
+            atomic_fetch_or_explicit(&container->warned_ids[id >> 6], bit, memory_order_relaxed);
 
-    if ((*word & bit) == 0) {
-        *word |= bit;
+    if ((before & bit) == 0) {
         gn_log_warning("the application set the hop-by-hop header '" GN_SLICE_FMT
                        "', which is the server's business; it is left out",
                 GN_SLICE_ARG(gn_header_name((enum gn_header_id)id)));

@@ -26,6 +26,7 @@
 #include "server/http/request_id.h"
 #include "server/loop/timeout_list.h"
 
+#include "bridge/py/compat_priv.h"
 #include "wsgi/container_priv.h"
 #include "wsgi/response_priv.h"
 #include "wsgi/start_response_priv.h"
@@ -168,6 +169,15 @@ void gn_wsgi_run_init(struct gn_wsgi_call *call);
 GN_NEEDS_GIL void gn_wsgi_run_fini(struct gn_wsgi_call *call);
 /** gn_pycall_ops.run: calls the application and makes its response. */
 void gn_wsgi_run(struct gn_pycall *py);
+
+/** Enters the section of the call's response (compat_priv.h), which its callables share. */
+GN_NEEDS_GIL static inline void gn_wsgi_call_guard(
+        struct gn_wsgi_call *call, struct gn_py_section *section)
+{
+    PyObject *guard = call->worker.start.guard;
+
+    gn_py_section_begin(section, guard != NULL ? guard : Py_None); /* None: nobody has it yet */
+}
 
 /* ---- what an application streams: call_sink.c ----------------------------------- */
 

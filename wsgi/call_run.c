@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <Python.h>
 
+#include "bridge/py/compat_priv.h"
 #include "bridge/py/gil_priv.h"
 #include "wsgi/bound_priv.h"
 #include "wsgi/call_priv.h"
@@ -42,7 +43,7 @@ void gn_wsgi_run_init(struct gn_wsgi_call *call)
 {
     gn_wsgi_call_sink_init(call);
     gn_wsgi_response_init(&call->worker.response, &call->worker.sink);
-    call->worker.response.headers.known = &call->container->python.known;
+    call->worker.response.headers.known = &gn_wsgi_desk_of(call->container, 0)->known;
     call->worker.start.response = &call->worker.response;
 }
 
@@ -81,7 +82,7 @@ GN_NEEDS_GIL static enum gn_err make_objects(struct gn_wsgi_call *call)
     return GN_OK;
 }
 
-GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call)
+GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call, struct gn_wsgi_desk *desk)
 {
     struct gn_wsgi_environ_request request = {
             .exchange = call->request.exchange,
@@ -101,18 +102,33 @@ GN_NEEDS_GIL static enum gn_err make_environ(struct gn_wsgi_call *call)
     request.early_hints = call->worker.start.early_hints;
     request.client_disconnected = call->worker.client_disconnected;
     call->worker.environ = gn_wsgi_environ_make(
-            &call->container->python.environ, &call->mount->environ, &request, &call->worker.asked);
+            &desk->environ, &desk->templates[call->mount->number], &request, &call->worker.asked);
     return call->worker.environ != NULL ? GN_OK : GN_ERR_PYTHON;
 }
 
 /** The Date header; the clock is asked a few times a second, not per request. */
-static struct gn_slice date_now(struct gn_wsgi_container *container, gn_deadline now)
+static struct gn_slice date_now(struct gn_wsgi_desk *desk, gn_deadline now)
 {
-    if (container->python.date.is_set && now - container->python.date_read_at < DATE_CHECK_NS) {
-        return gn_slice_of(container->python.date.text, GN_HTTP_DATE_BYTES);
+    if (desk->date.is_set && now - desk->date_read_at < DATE_CHECK_NS) {
+        return gn_slice_of(desk->date.text, GN_HTTP_DATE_BYTES);
     }
-    container->python.date_read_at = now;
-    return gn_http_date_cached(&container->python.date, gn_clock_wall() / GN_NS_PER_S);
+    desk->date_read_at = now;
+    return gn_http_date_cached(&desk->date, gn_clock_wall() / GN_NS_PER_S);
+}
+
+/** In a free-threaded build a call finds another desk each time, perhaps for the first time. */
+GN_NEEDS_GIL static enum gn_err sit_down(struct gn_wsgi_call *call, struct gn_wsgi_desk *desk)
+{
+#ifdef Py_GIL_DISABLED
+    call->worker.response.headers.known = &desk->known;
+    if (GN_UNLIKELY(desk->errors == NULL)) {
+        return gn_wsgi_desk_lay(desk, call->container);
+    }
+#else
+    (void)call;
+    (void)desk;
+#endif
+    return GN_OK;
 }
 
 /** The head may be made when the exchange has ended. */
@@ -127,16 +143,30 @@ static void keep_request_id(struct gn_wsgi_call *call)
 
 GN_NEEDS_GIL static enum gn_err prepare(struct gn_wsgi_call *call)
 {
+    struct gn_wsgi_desk *desk = gn_wsgi_desk_of(call->container, call->py.worker);
     enum gn_err rc;
 
     gn_wsgi_response_begin(&call->worker.response, &call->request.exchange->writer,
-            date_now(call->container, call->py.started_at));
+            date_now(desk, call->py.started_at));
     if (GN_UNLIKELY(call->request.exchange->request_id.len > 0)) {
         keep_request_id(call);
     }
-    rc = make_environ(call);
+    rc = sit_down(call, desk);
+    if (GN_LIKELY(rc == GN_OK)) {
+        rc = make_environ(call, desk);
+    }
     atomic_store_explicit(&call->shared.reads_exchange, false, memory_order_release);
     return rc;
+}
+
+GN_NEEDS_GIL static void flush_errors(const struct gn_wsgi_desk *desk)
+{
+#ifdef Py_GIL_DISABLED
+    if (desk->errors == NULL) {
+        return; /* it could not be laid */
+    }
+#endif
+    gn_wsgi_errors_flush(desk->errors);
 }
 
 /** Cuts off what the application was given; keeps for the next request what it let go. */
@@ -149,13 +179,13 @@ GN_NEEDS_GIL static void finish(struct gn_wsgi_call *call)
     gn_wsgi_response_release(&call->worker.response);
     if (*disconnected != NULL) {
         gn_wsgi_bound_set(*disconnected, NULL);
-        if (Py_REFCNT(*disconnected) > 1) {
+        if (!gn_py_is_sole(*disconnected)) {
             Py_CLEAR(*disconnected);
         }
     }
     if (call->worker.input != NULL) {
         gn_wsgi_input_finish(call->worker.input);
-        if (Py_REFCNT(call->worker.input) > 1) {
+        if (!gn_py_is_sole(call->worker.input)) {
             Py_CLEAR(call->worker.input);
         }
     }
@@ -163,13 +193,19 @@ GN_NEEDS_GIL static void finish(struct gn_wsgi_call *call)
         gn_wsgi_streamed_input_finish(call->worker.streamed_input);
         Py_CLEAR(call->worker.streamed_input);
     }
-    gn_wsgi_errors_flush(call->container->python.errors);
+    flush_errors(gn_wsgi_desk_of(call->container, call->py.worker));
     Py_CLEAR(call->worker.asked.method);
     Py_CLEAR(call->worker.asked.uri);
     Py_CLEAR(call->worker.asked.peer);
 }
 
 /* ---- the response ------------------------------------------------------------------ */
+
+/*
+ * Threads of the application may write() while the call's own thread goes on.
+ * Without a GIL what either does to the response is in the section of its guard,
+ * which holds no Python code: a generator may wait for such a thread.
+ */
 
 /** The whole length when one piece is all there is (PEP 3333, "Handling the Content-Length"). */
 static uint64_t length_of_single(PyObject *result, PyObject *piece)
@@ -204,6 +240,7 @@ GN_NEEDS_GIL static enum gn_err send_pieces(
 {
     struct gn_wsgi_response *r = &call->worker.response;
     enum gn_err rc = GN_OK;
+    struct gn_py_section section;
     bool is_first = true;
     PyObject *piece;
 
@@ -211,7 +248,9 @@ GN_NEEDS_GIL static enum gn_err send_pieces(
         uint64_t hint = is_first ? length_of_single(result, piece) : GN_LENGTH_UNKNOWN;
 
         is_first = false;
+        gn_wsgi_call_guard(call, &section);
         rc = gn_wsgi_response_send(r, piece, hint);
+        gn_py_section_end(&section);
         Py_DECREF(piece);
         if (rc == GN_OK && gn_wsgi_call_is_gone(call)) {
             rc = GN_ERR_GONE;
@@ -225,11 +264,48 @@ GN_NEEDS_GIL static enum gn_err send_pieces(
 
 GN_NEEDS_GIL static enum gn_err end_stream(struct gn_wsgi_call *call, enum gn_err rc)
 {
+    struct gn_py_section section;
+
     gn_wsgi_call_await_writers(call);
-    return rc == GN_OK || rc == GN_ERR_CLOSED || rc == GN_ERR_TOO_BIG
-            ? gn_wsgi_response_end(&call->worker.response)
-            : rc;
+    if (rc == GN_OK || rc == GN_ERR_CLOSED || rc == GN_ERR_TOO_BIG) {
+        gn_wsgi_call_guard(call, &section);
+        rc = gn_wsgi_response_end(&call->worker.response);
+        gn_py_section_end(&section);
+    }
+    return rc;
 }
+
+/** write() has sent the head, so the length of the body is not known any more. */
+static bool has_begun(const struct gn_wsgi_call *call)
+{
+    return call->worker.response.stage == GN_WSGI_SENT;
+}
+
+#ifdef Py_GIL_DISABLED
+
+/** The same where other threads may change the list, or write, at any moment. */
+GN_NEEDS_GIL static enum gn_err send_list(struct gn_wsgi_call *call, PyObject *list)
+{
+    PyObject *items = PySequence_Tuple(list);
+    enum gn_err rc = GN_ERR_PYTHON;
+    struct gn_py_section section;
+
+    if (items == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    gn_wsgi_call_guard(call, &section);
+    if (GN_LIKELY(!has_begun(call))) {
+        rc = gn_wsgi_response_send_all(
+                &call->worker.response, PySequence_Fast_ITEMS(items), PyTuple_GET_SIZE(items));
+    } else {
+        PyErr_SetString(PyExc_RuntimeError, "another thread called write() meanwhile");
+    }
+    gn_py_section_end(&section);
+    Py_DECREF(items);
+    return rc;
+}
+
+#else
 
 /** A list or tuple of pieces, all there. */
 GN_NEEDS_GIL static enum gn_err send_list(struct gn_wsgi_call *call, PyObject *list)
@@ -237,6 +313,8 @@ GN_NEEDS_GIL static enum gn_err send_list(struct gn_wsgi_call *call, PyObject *l
     return gn_wsgi_response_send_all(
             &call->worker.response, PySequence_Fast_ITEMS(list), PySequence_Fast_GET_SIZE(list));
 }
+
+#endif
 
 /** The iterator of a list makes nothing: what is left of the list is the whole body. */
 GN_NEEDS_GIL static enum gn_err send_rest_of_list(struct gn_wsgi_call *call, PyObject *iterator)
@@ -246,12 +324,6 @@ GN_NEEDS_GIL static enum gn_err send_rest_of_list(struct gn_wsgi_call *call, PyO
 
     Py_XDECREF(list);
     return rc;
-}
-
-/** write() has sent the head, so the length of the body is not known any more. */
-static bool has_begun(const struct gn_wsgi_call *call)
-{
-    return call->worker.response.stage == GN_WSGI_SENT;
 }
 
 GN_NEEDS_GIL static enum gn_err iterate(struct gn_wsgi_call *call, PyObject *result)
@@ -271,6 +343,18 @@ GN_NEEDS_GIL static enum gn_err iterate(struct gn_wsgi_call *call, PyObject *res
     return rc;
 }
 
+GN_NEEDS_GIL static enum gn_err send_file(
+        struct gn_wsgi_call *call, struct gn_wsgi_file_range *range)
+{
+    struct gn_py_section section;
+    enum gn_err rc;
+
+    gn_wsgi_call_guard(call, &section);
+    rc = gn_wsgi_response_send_file(&call->worker.response, range);
+    gn_py_section_end(&section);
+    return rc;
+}
+
 GN_NEEDS_GIL static enum gn_err send_result(struct gn_wsgi_call *call, PyObject *result)
 {
     struct gn_wsgi_file_range range;
@@ -280,7 +364,7 @@ GN_NEEDS_GIL static enum gn_err send_result(struct gn_wsgi_call *call, PyObject 
     }
     if (Py_IS_TYPE(result, call->container->python.file_wrapper_type) &&
             gn_wsgi_file_wrapper_open(result, &range)) {
-        return end_stream(call, gn_wsgi_response_send_file(&call->worker.response, &range));
+        return end_stream(call, send_file(call, &range));
     }
     return iterate(call, result);
 }
@@ -304,6 +388,15 @@ GN_NEEDS_GIL static enum gn_wsgi_outcome respond(struct gn_wsgi_call *call, PyOb
     return rc == GN_ERR_GONE ? GN_WSGI_DROPPED : gn_wsgi_call_failed(call);
 }
 
+GN_NEEDS_GIL static void flush(struct gn_wsgi_call *call)
+{
+    struct gn_py_section section;
+
+    gn_wsgi_call_guard(call, &section);
+    (void)!gn_wsgi_response_flush(&call->worker.response);
+    gn_py_section_end(&section);
+}
+
 /** close() may take its time, so whatever is complete goes out before. */
 GN_NEEDS_GIL static void close_result(struct gn_wsgi_call *call, PyObject *result)
 {
@@ -319,7 +412,7 @@ GN_NEEDS_GIL static void close_result(struct gn_wsgi_call *call, PyObject *resul
         return;
     }
     if (call->worker.outcome == GN_WSGI_COMPLETE && !PyGen_CheckExact(result)) {
-        (void)!gn_wsgi_response_flush(&call->worker.response);
+        flush(call);
     }
     value = close != NULL ? PyObject_CallNoArgs(close) : NULL;
     if (value == NULL && gn_wsgi_call_is_of_ours(call)) {

@@ -79,9 +79,12 @@ static void await_blocking(void *arg)
 void gn_wsgi_call_await_writers(struct gn_wsgi_call *call)
 {
     struct gn_pyexec *pyexec = call->container->pyexec;
+    struct gn_py_section section;
 
     gn_assert_gil();
+    gn_wsgi_call_guard(call, &section); /* who is inside has joined by the time that we are */
     call->worker.response.is_over = true;
+    gn_py_section_end(&section);
     if (GN_UNLIKELY(call->worker.pipe != NULL && gn_pipe_has_writers(call->worker.pipe)) &&
             !gn_pyexec_is_forked(pyexec)) {
         gn_pyexec_without_gil(pyexec, await_blocking, call->worker.pipe);

@@ -212,14 +212,7 @@ GN_NEEDS_GIL static enum gn_err make_python(struct gn_wsgi_container *c)
     c->python.errors_type = gn_wsgi_errors_type_create();
     c->python.file_wrapper_type = gn_wsgi_file_wrapper_type_create();
     c->python.close_name = PyUnicode_InternFromString("close");
-    if (PyErr_Occurred()) {
-        return GN_ERR_PYTHON;
-    }
-    c->python.errors = gn_wsgi_errors_new(c->python.errors_type);
-    if (c->python.errors == NULL) {
-        return GN_ERR_PYTHON;
-    }
-    return gn_wsgi_environ_init(&c->python.environ);
+    return PyErr_Occurred() ? GN_ERR_PYTHON : GN_OK;
 }
 
 /** A secret, so that nobody outside can make two kinds of requests look like one. */
@@ -234,8 +227,7 @@ static uint64_t random_seed(void)
 }
 
 GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
-        const struct gn_wsgi_mount_options *options, const struct gn_wsgi_environ_facts *facts,
-        struct gn_error *err)
+        const struct gn_wsgi_mount_options *options, struct gn_error *err)
 {
     struct gn_wsgi_mount *mount = &c->mounts[c->n_mounts];
     struct gn_slice prefix = {0};
@@ -258,30 +250,56 @@ GN_NEEDS_GIL static enum gn_err add_mount(struct gn_wsgi_container *c,
     mount->family = options->family;
     mount->key_seed = random_seed();
     c->n_mounts++;
-    if (gn_wsgi_template_init(&mount->environ, &c->python.environ, prefix, facts) != GN_OK) {
-        return python_failed(err);
-    }
     return GN_OK;
 }
 
 GN_NEEDS_GIL static enum gn_err add_mounts(struct gn_wsgi_container *c,
         const struct gn_wsgi_container_options *options, struct gn_error *err)
 {
-    const struct gn_wsgi_environ_facts facts = {
-            .errors = c->python.errors,
+    c->mounts = gn_xcalloc((options->n_mounts + 1) * sizeof(*c->mounts));
+    for (unsigned i = 0; i < options->n_mounts; i++) {
+        GN_TRY(add_mount(c, &options->mounts[i], err));
+    }
+    qsort(c->mounts, c->n_mounts, sizeof(*c->mounts), longer_first);
+    for (unsigned i = 0; i < c->n_mounts; i++) {
+        c->mounts[i].number = i;
+    }
+    return GN_OK;
+}
+
+/** With a GIL there is one desk, for whoever holds it; else one per worker, who lays it. */
+GN_NEEDS_GIL static enum gn_err make_desks(
+        struct gn_wsgi_container *c, const struct gn_wsgi_container_options *options)
+{
+    struct gn_slice software =
+            options->server_software.len > 0 ? options->server_software : GN_LIT(DEFAULT_SOFTWARE);
+
+    c->python.facts = (struct gn_wsgi_environ_facts){
             .file_wrapper = (PyObject *)c->python.file_wrapper_type,
-            .server_software = options->server_software.len > 0 ? options->server_software
-                                                                : GN_LIT(DEFAULT_SOFTWARE),
+            .server_software = gn_slice_of(gn_xstrndup(software.ptr, software.len), software.len),
             .multithread = options->multithread,
             .multiprocess = options->multiprocess,
     };
-
-    c->mounts = gn_xcalloc((options->n_mounts + 1) * sizeof(*c->mounts));
-    for (unsigned i = 0; i < options->n_mounts; i++) {
-        GN_TRY(add_mount(c, &options->mounts[i], &facts, err));
-    }
-    qsort(c->mounts, c->n_mounts, sizeof(*c->mounts), longer_first);
+#ifdef Py_GIL_DISABLED
+    c->n_desks = gn_pyexec_max_threads(c->pyexec);
+    c->desks = gn_xcalloc(c->n_desks * sizeof(*c->desks));
     return GN_OK;
+#else
+    return gn_wsgi_desk_lay(c->desks, c);
+#endif
+}
+
+GN_NEEDS_GIL static void clear_desks(struct gn_wsgi_container *c)
+{
+#ifdef Py_GIL_DISABLED
+    for (unsigned i = 0; i < c->n_desks; i++) {
+        gn_wsgi_desk_clear(&c->desks[i]);
+    }
+    gn_free(c->desks);
+#else
+    gn_wsgi_desk_clear(c->desks);
+#endif
+    gn_free((char *)(uintptr_t)c->python.facts.server_software.ptr);
 }
 
 enum gn_err gn_wsgi_container_create(const struct gn_wsgi_container_options *options,
@@ -310,6 +328,11 @@ enum gn_err gn_wsgi_container_create(const struct gn_wsgi_container_options *opt
     if (rc != GN_OK) {
         goto out;
     }
+    rc = make_desks(c, options);
+    if (rc != GN_OK) {
+        rc = python_failed(err);
+        goto out;
+    }
     *container_out = c;
     c = NULL;
 out:
@@ -332,12 +355,9 @@ struct gn_wsgi_stats gn_wsgi_container_stats(const struct gn_wsgi_container *con
 GN_NEEDS_GIL static void drop_python(struct gn_wsgi_container *c)
 {
     for (unsigned i = 0; i < c->n_mounts; i++) {
-        gn_wsgi_template_fini(&c->mounts[i].environ);
         Py_CLEAR(c->mounts[i].application);
     }
-    gn_wsgi_environ_fini(&c->python.environ);
-    gn_wsgi_known_fini(&c->python.known);
-    Py_CLEAR(c->python.errors);
+    clear_desks(c);
     Py_CLEAR(c->python.close_name);
     Py_CLEAR(c->python.bound_type);
     Py_CLEAR(c->python.input_type);

@@ -2,16 +2,16 @@
 #ifndef GN_WSGI_CONTAINER_PRIV_H
 #define GN_WSGI_CONTAINER_PRIV_H
 
-/* What a container holds; shared by container.c, call.c and call_run.c. */
+/* What a container holds; shared by container.c, desk.c, call.c and call_run.c. */
 
 #include <Python.h>
 
+#include <stdatomic.h>
+
 #include "server/loop/timeout_list.h"
-#include "server/proto/http_date.h"
 #include "wsgi/container.h"
 
-#include "wsgi/environ_priv.h"
-#include "wsgi/header_list_priv.h"
+#include "wsgi/desk_priv.h"
 
 #define GN_WSGI_CONTAINER_MAGIC 0x57531c01u
 
@@ -23,7 +23,7 @@ struct gn_wsgi_mount {
     bool streams_uploads;
     uint16_t family;   /* of its calls, for the executor */
     uint64_t key_seed; /* tells its kinds of requests from those of others */
-    struct gn_wsgi_template environ;
+    unsigned number;   /* among the mounts */
 };
 
 struct gn_wsgi_container {
@@ -43,20 +43,36 @@ struct gn_wsgi_container {
         struct gn_wsgi_stats stats;
     } loop_side;
 
-    struct { /* under the GIL */
+    struct { /* constant once created */
         PyTypeObject *bound_type;
         PyTypeObject *input_type;
         PyTypeObject *streamed_input_type;
         PyTypeObject *errors_type;
         PyTypeObject *file_wrapper_type;
-        PyObject *errors;
         PyObject *close_name; /* "close" */
-        struct gn_wsgi_environ environ;
-        struct gn_wsgi_known known;
-        struct gn_http_date_cache date;
-        gn_deadline date_read_at; /* monotonic: when `date` was last compared with the clock */
-        uint64_t warned_ids[2];   /* bits of hop-by-hop headers a warning was logged for */
+        struct gn_wsgi_environ_facts facts;
     } python;
+
+    _Atomic uint64_t warned_ids[2]; /* bits of hop-by-hop headers a warning was logged for */
+
+#ifdef Py_GIL_DISABLED
+    unsigned n_desks;
+    struct gn_wsgi_desk *desks; /* one per worker */
+#else
+    struct gn_wsgi_desk desks[1];
+#endif
 };
+
+/** Where a worker (gn_pycall.worker) makes its calls. */
+static inline struct gn_wsgi_desk *gn_wsgi_desk_of(
+        struct gn_wsgi_container *container, unsigned worker)
+{
+#ifdef Py_GIL_DISABLED
+    return &container->desks[worker];
+#else
+    (void)worker;
+    return container->desks;
+#endif
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include "server/base/list.h"
 #include "server/base/log.h"
 
+#include "bridge/py/compat_priv.h"
 #include "bridge/py/gil_priv.h"
 #include "wsgi/errors_priv.h"
 #include "wsgi/slots_priv.h"
@@ -114,6 +115,7 @@ static void write_text(struct errors *errors, struct gn_slice text)
 
 static PyObject *errors_write(PyObject *self, PyObject *text)
 {
+    struct gn_py_section section;
     PyObject *bytes;
 
     if (!PyUnicode_Check(text)) {
@@ -124,8 +126,10 @@ static PyObject *errors_write(PyObject *self, PyObject *text)
     if (bytes == NULL) {
         return NULL;
     }
+    gn_py_section_begin(&section, self);
     write_text(as_errors(self),
             gn_slice_of(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)));
+    gn_py_section_end(&section);
     Py_DECREF(bytes);
     return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text));
 }
@@ -247,9 +251,13 @@ PyObject *gn_wsgi_errors_new(PyTypeObject *type)
 void gn_wsgi_errors_flush(PyObject *errors)
 {
     struct errors *self = as_errors(errors);
-    struct thread_line *line = gn_list_is_empty(&self->lines) ? NULL : find_line(self);
+    struct gn_py_section section;
+    struct thread_line *line;
 
+    gn_py_section_begin(&section, errors);
+    line = gn_list_is_empty(&self->lines) ? NULL : find_line(self);
     if (line != NULL) {
         end_line(line);
     }
+    gn_py_section_end(&section);
 }

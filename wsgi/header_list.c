@@ -3,6 +3,7 @@
 
 #include "server/base/alloc.h"
 
+#include "bridge/py/compat_priv.h"
 #include "bridge/py/gil_priv.h"
 #include "wsgi/header_list_priv.h"
 
@@ -141,6 +142,27 @@ GN_NEEDS_GIL static int add(struct gn_wsgi_headers *headers, PyObject *pair)
     return 0;
 }
 
+/** No Python code runs in here, so the list cannot change meanwhile, or not below our feet. */
+GN_NEEDS_GIL static int add_all(struct gn_wsgi_headers *headers, PyObject *list)
+{
+    Py_ssize_t n = PyList_GET_SIZE(list);
+
+    if (reserve(headers, n) != 0) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *pair = gn_py_list_get(list, i);
+        int failed = pair == NULL || add(headers, pair) != 0;
+
+        gn_py_list_got(pair);
+        if (GN_UNLIKELY(failed)) {
+            gn_wsgi_headers_clear(headers);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int gn_wsgi_headers_set(struct gn_wsgi_headers *headers, PyObject *list)
 {
     gn_wsgi_headers_clear(headers);
@@ -149,17 +171,7 @@ int gn_wsgi_headers_set(struct gn_wsgi_headers *headers, PyObject *list)
                 Py_TYPE(list)->tp_name);
         return -1;
     }
-    if (reserve(headers, PyList_GET_SIZE(list)) != 0) {
-        return -1;
-    }
-    /* No Python code runs in here, so the list cannot change meanwhile. */
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        if (add(headers, PyList_GET_ITEM(list, i)) != 0) {
-            gn_wsgi_headers_clear(headers);
-            return -1;
-        }
-    }
-    return 0;
+    return add_all(headers, list);
 }
 
 void gn_wsgi_headers_clear(struct gn_wsgi_headers *headers)

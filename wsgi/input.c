@@ -315,13 +315,18 @@ static void input_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+GN_WSGI_GUARDED_FASTCALL(input_read)
+GN_WSGI_GUARDED_METHOD(input_readinto)
+GN_WSGI_GUARDED_METHOD(input_seek)
+GN_WSGI_GUARDED_METHOD(input_tell)
+
 static PyMethodDef input_methods[] = {
-        {"read", GN_WSGI_FASTCALL(input_read), METH_FASTCALL, NULL},
-        {"read1", GN_WSGI_FASTCALL(input_read), METH_FASTCALL, NULL},
-        {"readinto", input_readinto, METH_O, NULL},
-        {"readinto1", input_readinto, METH_O, NULL},
-        {"seek", input_seek, METH_VARARGS, NULL},
-        {"tell", input_tell, METH_NOARGS, NULL},
+        {"read", GN_WSGI_FASTCALL(input_read_guarded), METH_FASTCALL, NULL},
+        {"read1", GN_WSGI_FASTCALL(input_read_guarded), METH_FASTCALL, NULL},
+        {"readinto", input_readinto_guarded, METH_O, NULL},
+        {"readinto1", input_readinto_guarded, METH_O, NULL},
+        {"seek", input_seek_guarded, METH_VARARGS, NULL},
+        {"tell", input_tell_guarded, METH_NOARGS, NULL},
         {"seekable", gn_wsgi_reader_true, METH_NOARGS, NULL},
         {NULL, NULL, 0, NULL},
 };
@@ -369,11 +374,14 @@ void gn_wsgi_input_start(PyObject *input, struct gn_body *take)
 void gn_wsgi_input_finish(PyObject *input)
 {
     struct input *in = as_input(input);
+    struct gn_py_section section;
 
+    gn_py_section_begin(&section, input);
     in->reader.state = GN_WSGI_READER_FINISHED;
     if (in->reader.busy) {
         in->reader.finish_wanted = true;
     } else {
         drop_body(in);
     }
+    gn_py_section_end(&section);
 }

@@ -47,6 +47,18 @@ int gn_wsgi_reader_size_arg(
     return 0;
 }
 
+/** `answer`, as long as the input may be used. */
+static PyObject *say(PyObject *self, PyObject *answer)
+{
+    struct gn_py_section section;
+    bool is_usable;
+
+    gn_py_section_begin(&section, self);
+    is_usable = gn_wsgi_reader_check(gn_wsgi_reader_of(self)) == 0;
+    gn_py_section_end(&section);
+    return is_usable ? Py_NewRef(answer) : NULL;
+}
+
 /* ---- lines --------------------------------------------------------------------- */
 
 static PyObject *reader_readline(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
@@ -92,15 +104,20 @@ static PyObject *reader_readlines(PyObject *self, PyObject *const *args, Py_ssiz
 
 static PyObject *reader_iter(PyObject *self)
 {
-    return gn_wsgi_reader_check(gn_wsgi_reader_of(self)) == 0 ? Py_NewRef(self) : NULL;
+    return say(self, self);
 }
 
 static PyObject *reader_next(PyObject *self)
 {
     struct gn_wsgi_reader *reader = gn_wsgi_reader_of(self);
-    PyObject *line =
-            gn_wsgi_reader_check(reader) == 0 ? reader->take_line(reader, UINT64_MAX) : NULL;
+    struct gn_py_section section;
+    PyObject *line = NULL;
 
+    gn_py_section_begin(&section, self);
+    if (gn_wsgi_reader_check(reader) == 0) {
+        line = reader->take_line(reader, UINT64_MAX);
+    }
+    gn_py_section_end(&section);
     if (line != NULL && PyBytes_GET_SIZE(line) == 0) {
         Py_CLEAR(line); /* no exception set: StopIteration */
     }
@@ -108,11 +125,6 @@ static PyObject *reader_next(PyObject *self)
 }
 
 /* ---- what is asked of any file ------------------------------------------------- */
-
-static PyObject *say(PyObject *self, PyObject *answer)
-{
-    return gn_wsgi_reader_check(gn_wsgi_reader_of(self)) == 0 ? Py_NewRef(answer) : NULL;
-}
 
 PyObject *gn_wsgi_reader_true(PyObject *self, PyObject *unused)
 {
@@ -146,20 +158,30 @@ static PyObject *reader_close(PyObject *self, PyObject *unused)
 
 static PyObject *reader_get_closed(PyObject *self, void *unused)
 {
+    struct gn_py_section section;
+    bool is_open;
+
     (void)unused;
-    return PyBool_FromLong(gn_wsgi_reader_of(self)->state != GN_WSGI_READER_OPEN);
+    gn_py_section_begin(&section, self);
+    is_open = gn_wsgi_reader_of(self)->state == GN_WSGI_READER_OPEN;
+    gn_py_section_end(&section);
+    return PyBool_FromLong(!is_open);
 }
 
 /* ---- the type -------------------------------------------------------------------- */
 
+GN_WSGI_GUARDED_FASTCALL(reader_readline)
+GN_WSGI_GUARDED_FASTCALL(reader_readlines)
+GN_WSGI_GUARDED_METHOD(reader_close)
+
 static PyMethodDef reader_methods[] = {
-        {"readline", GN_WSGI_FASTCALL(reader_readline), METH_FASTCALL, NULL},
-        {"readlines", GN_WSGI_FASTCALL(reader_readlines), METH_FASTCALL, NULL},
+        {"readline", GN_WSGI_FASTCALL(reader_readline_guarded), METH_FASTCALL, NULL},
+        {"readlines", GN_WSGI_FASTCALL(reader_readlines_guarded), METH_FASTCALL, NULL},
         {"readable", gn_wsgi_reader_true, METH_NOARGS, NULL},
         {"writable", gn_wsgi_reader_false, METH_NOARGS, NULL},
         {"isatty", gn_wsgi_reader_false, METH_NOARGS, NULL},
         {"flush", reader_flush, METH_NOARGS, NULL},
-        {"close", reader_close, METH_NOARGS, NULL},
+        {"close", reader_close_guarded, METH_NOARGS, NULL},
         {NULL, NULL, 0, NULL},
 };
 

@@ -230,11 +230,30 @@ static enum gn_err bind(PyTypeObject *type, PyObject **bound, const char *name, 
         return GN_OK;
     }
     *bound = gn_wsgi_bound_new(type, name, fn, start);
-    return *bound != NULL ? GN_OK : GN_ERR_PYTHON;
+    if (*bound == NULL) {
+        return GN_ERR_PYTHON;
+    }
+    gn_wsgi_bound_share(*bound, start->guard);
+    return GN_OK;
+}
+
+/** The application may call from several threads at once. */
+static enum gn_err make_guard(struct gn_wsgi_start *start)
+{
+#ifdef Py_GIL_DISABLED
+    if (start->guard == NULL) {
+        start->guard = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+    }
+    return start->guard != NULL ? GN_OK : GN_ERR_PYTHON;
+#else
+    (void)start;
+    return GN_OK;
+#endif
 }
 
 enum gn_err gn_wsgi_start_bind(struct gn_wsgi_start *start, PyTypeObject *bound_type)
 {
+    GN_TRY(make_guard(start));
     GN_TRY(bind(bound_type, &start->start_response, "start_response", start_response, start));
     GN_TRY(bind(bound_type, &start->write, "write", write_body, start));
     return bind(bound_type, &start->early_hints, "wsgi.early_hints", send_hints, start);
@@ -245,7 +264,7 @@ static void unbind(PyObject **bound)
     gn_assert_gil();
     if (*bound != NULL) {
         gn_wsgi_bound_set(*bound, NULL);
-        if (Py_REFCNT(*bound) > 1) {
+        if (!gn_py_is_sole(*bound)) {
             Py_CLEAR(*bound); /* somebody kept it: it must stay dead */
         }
     }
@@ -264,4 +283,5 @@ void gn_wsgi_start_fini(struct gn_wsgi_start *start)
     Py_CLEAR(start->start_response);
     Py_CLEAR(start->write);
     Py_CLEAR(start->early_hints);
+    Py_CLEAR(start->guard);
 }

@@ -21,6 +21,7 @@ struct gn_wsgi_start {
     PyObject *start_response;
     PyObject *write;
     PyObject *early_hints;
+    PyObject *guard; /* of the response where there is no GIL (compat_priv.h); NULL with one */
 };
 
 /**

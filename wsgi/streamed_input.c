@@ -377,13 +377,20 @@ static void streamed_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+GN_WSGI_GUARDED_FASTCALL(streamed_read)
+GN_WSGI_GUARDED_FASTCALL(streamed_read1)
+GN_WSGI_GUARDED_METHOD(streamed_readinto)
+GN_WSGI_GUARDED_METHOD(streamed_readinto1)
+GN_WSGI_GUARDED_METHOD(streamed_seek)
+GN_WSGI_GUARDED_METHOD(streamed_tell)
+
 static PyMethodDef streamed_methods[] = {
-        {"read", GN_WSGI_FASTCALL(streamed_read), METH_FASTCALL, NULL},
-        {"read1", GN_WSGI_FASTCALL(streamed_read1), METH_FASTCALL, NULL},
-        {"readinto", streamed_readinto, METH_O, NULL},
-        {"readinto1", streamed_readinto1, METH_O, NULL},
-        {"seek", streamed_seek, METH_VARARGS, NULL},
-        {"tell", streamed_tell, METH_NOARGS, NULL},
+        {"read", GN_WSGI_FASTCALL(streamed_read_guarded), METH_FASTCALL, NULL},
+        {"read1", GN_WSGI_FASTCALL(streamed_read1_guarded), METH_FASTCALL, NULL},
+        {"readinto", streamed_readinto_guarded, METH_O, NULL},
+        {"readinto1", streamed_readinto1_guarded, METH_O, NULL},
+        {"seek", streamed_seek_guarded, METH_VARARGS, NULL},
+        {"tell", streamed_tell_guarded, METH_NOARGS, NULL},
         {"seekable", gn_wsgi_reader_false, METH_NOARGS, NULL},
         {NULL, NULL, 0, NULL},
 };
@@ -425,18 +432,23 @@ PyObject *gn_wsgi_streamed_input_new(PyTypeObject *type, struct gn_wsgi_upload *
 void gn_wsgi_streamed_input_ask(PyObject *input)
 {
     struct streamed *in = as_streamed(input);
+    struct gn_py_section section;
 
+    gn_py_section_begin(&section, input);
     if (!in->reader.busy && !in->has_asked) {
         in->has_asked = true;
         judge(in);
         gn_intake_ask_quietly(in->upload.intake);
     }
+    gn_py_section_end(&section);
 }
 
 void gn_wsgi_streamed_input_finish(PyObject *input)
 {
     struct streamed *in = as_streamed(input);
+    struct gn_py_section section;
 
+    gn_py_section_begin(&section, input);
     in->reader.state = GN_WSGI_READER_FINISHED;
     in->upload.keep_alive = NULL;
     if (in->reader.busy && !is_in_child(in)) {
@@ -445,4 +457,5 @@ void gn_wsgi_streamed_input_finish(PyObject *input)
     } else {
         let_go(in);
     }
+    gn_py_section_end(&section);
 }

@@ -96,7 +96,7 @@ static PyStatus initialise(const struct gn_py_host_options *options, const struc
     config.buffered_stdio = 0;
     config.faulthandler = GN_ASAN || GN_TSAN ? 0 : 1;
 #ifdef Py_GIL_DISABLED
-    config.enable_gil = 1; /* it guards what calls share: templates, caches, interned names */
+    config.enable_gil = 1; /* unless PYTHON_GIL=0, which goes before this, says otherwise */
 #endif
     status = configure_paths(&config, venv);
     if (!PyStatus_Exception(status) && options->argc > 0) {
@@ -220,23 +220,6 @@ GN_NEEDS_GIL static void name_dead_handlers(void)
     Py_XDECREF(globals);
 }
 
-/** A free-threaded build obeys PYTHON_GIL rather than what we configure. */
-static enum gn_err check_gil(struct gn_error *err)
-{
-#ifdef Py_GIL_DISABLED
-    const char *wanted = getenv("PYTHON_GIL");
-
-    if (wanted != NULL && strcmp(wanted, "0") == 0) {
-        return gn_error_set(err, GN_ERR_INVALID, 0,
-                "PYTHON_GIL=0: Gustnado needs the global lock also of a free-threaded Python; "
-                "unset it");
-    }
-#else
-    (void)err;
-#endif
-    return GN_OK;
-}
-
 enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn_py_host **host_out,
         struct gn_error *err)
 {
@@ -248,7 +231,6 @@ enum gn_err gn_py_host_start(const struct gn_py_host_options *options, struct gn
         return gn_error_set(err, GN_ERR_NOT_FOUND, errno,
                 "cannot change to the directory %s (--chdir)", options->chdir);
     }
-    GN_TRY(check_gil(err));
     GN_TRY(gn_py_venv_find(options->venv, &venv, err));
     status = preinitialise();
     if (!PyStatus_Exception(status)) {

@@ -12,7 +12,7 @@ void wsgi_python_start(void)
     cr_assert(!PyStatus_Exception(Py_PreInitialize(&config)));
     gn_lsan_ignore_python();
 #ifdef Py_GIL_DISABLED
-    cr_assert_eq(setenv("PYTHON_GIL", "1", 1), 0); /* as the host has it */
+    cr_assert_eq(setenv("PYTHON_GIL", "1", 0), 0); /* as the host has it */
 #endif
     Py_InitializeEx(0);
 }
