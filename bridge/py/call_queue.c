@@ -18,9 +18,11 @@ static const int64_t handicap_ms[GN_CALL_SIZES] = {0, 50, 400, 2000, 5000};
 #define HANDICAP_SHARE 4 /* of the longest wait, at most */
 
 /* Written by whoever holds the lock, so a store is enough. */
-static void set_count(struct gn_call_queue *queue, unsigned n)
+static void count(atomic_uint *counter, int more)
 {
-    atomic_store_explicit(&queue->n_calls, n, memory_order_relaxed);
+    unsigned n = atomic_load_explicit(counter, memory_order_relaxed);
+
+    atomic_store_explicit(counter, n + (unsigned)more, memory_order_relaxed);
 }
 
 static void init_lanes(struct gn_call_lanes *lanes)
@@ -71,6 +73,22 @@ static struct gn_call_lanes *lanes_of(struct gn_call_queue *queue, const struct 
     return &queue->lanes[queue->families[call->family].lanes];
 }
 
+bool gn_call_queue_announce(struct gn_call_queue *queue, unsigned family, unsigned most)
+{
+    struct gn_call_lanes *lanes = &queue->lanes[queue->families[family].lanes];
+
+    if (lanes->n_announced + atomic_load_explicit(&lanes->n_calls, memory_order_relaxed) >= most) {
+        return false;
+    }
+    lanes->n_announced++;
+    return true;
+}
+
+void gn_call_queue_retract(struct gn_call_queue *queue, unsigned family)
+{
+    queue->lanes[queue->families[family].lanes].n_announced--;
+}
+
 void gn_call_queue_publish(struct gn_call_queue *queue, struct gn_list *batch, unsigned n)
 {
     struct gn_list *node;
@@ -82,8 +100,10 @@ void gn_call_queue_publish(struct gn_call_queue *queue, struct gn_list *batch, u
         gn_list_append(&lanes->calls[call->class], node);
         lanes->filled |= 1U << call->class;
         lanes->n[call->class]++;
+        lanes->n_announced--;
+        count(&lanes->n_calls, 1);
     }
-    set_count(queue, gn_call_queue_count(queue) + n);
+    count(&queue->n_calls, (int)n);
 }
 
 void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call)
@@ -95,7 +115,8 @@ void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call)
         lanes->filled &= ~(1U << call->class);
     }
     lanes->n[call->class]--;
-    set_count(queue, gn_call_queue_count(queue) - 1);
+    count(&lanes->n_calls, -1);
+    count(&queue->n_calls, -1);
 }
 
 void gn_call_queue_reclass(

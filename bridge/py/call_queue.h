@@ -16,9 +16,12 @@
  * size, and none that computes and is smaller once only such ones are in its way.
  *
  * Calls belong to families (a mount each), which may have a limit of calls that
- * run at once. A family at its limit is passed over as a whole.
+ * run at once. A family at its limit is passed over as a whole, and its calls that
+ * wait take no place from others: how many may wait counts for each of the limited
+ * families, and for all others together.
  *
- * Thread: none of its own; whoever calls holds the executor's lock.
+ * Thread: none of its own; whoever calls holds the executor's lock, but for the
+ * functions of the loop.
  */
 
 #include <stdatomic.h>
@@ -31,6 +34,8 @@ struct gn_call_lanes {
     struct gn_list calls[GN_CALL_CLASSES]; /* oldest first */
     unsigned n[GN_CALL_CLASSES];
     unsigned filled;               /* a bit per class with calls */
+    unsigned n_announced;          /* the loop's: not published yet */
+    atomic_uint n_calls;           /* written with the lock held, read by the loop */
     struct gn_call_family *family; /* whose limit counts; NULL: none */
 };
 
@@ -61,8 +66,19 @@ static inline unsigned gn_call_queue_count(const struct gn_call_queue *queue)
     return atomic_load_explicit(&queue->n_calls, memory_order_relaxed);
 }
 
-/** Moves the `n` calls of `batch`, in order of arrival, behind those that wait; `batch` is empty
- *  after. */
+/**
+ * A call of this family is going to be published, if fewer than `most` wait: of
+ * the family, where it has a limit, else of all that have none.
+ *
+ * Returns: true; or false, and nothing has changed
+ */
+GN_LOOP_THREAD GN_MUST_CHECK bool gn_call_queue_announce(
+        struct gn_call_queue *queue, unsigned family, unsigned most);
+/** One that was announced will not be published. */
+GN_LOOP_THREAD void gn_call_queue_retract(struct gn_call_queue *queue, unsigned family);
+
+/** Moves the `n` calls of `batch`, all that were announced, in order of arrival, behind those that
+ * wait; `batch` is empty after. */
 void gn_call_queue_publish(struct gn_call_queue *queue, struct gn_list *batch, unsigned n);
 
 /**

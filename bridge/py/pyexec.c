@@ -318,12 +318,11 @@ enum gn_err gn_pyexec_submit(struct gn_pyexec *exec, struct gn_pycall *call)
     if (exec->own.is_stopping) {
         return GN_ERR_CLOSED;
     }
-    if (exec->own.n_pending + gn_call_queue_count(&exec->shared.queue) >=
-            exec->options.queue_calls) {
+    gn_assert(call->family < exec->shared.queue.n_families);
+    if (!gn_call_queue_announce(&exec->shared.queue, call->family, exec->options.queue_calls)) {
         exec->own.n_full++;
         return GN_ERR_FULL;
     }
-    gn_assert(call->family < exec->shared.queue.n_families);
     guess(exec, call);
     call->queued_at = gn_loop_now(exec->loop);
     call->started_at = 0;
@@ -342,6 +341,7 @@ bool gn_pyexec_withdraw(struct gn_pyexec *exec, struct gn_pycall *call)
     if (call->state == GN_PYCALL_PENDING) {
         gn_list_unlink(&call->link);
         exec->own.n_pending--;
+        gn_call_queue_retract(&exec->shared.queue, call->family);
         is_ours = true;
     } else if (call->state == GN_PYCALL_QUEUED) {
         gn_call_queue_remove(&exec->shared.queue, call);

@@ -98,7 +98,8 @@ struct gn_pyexec_options {
     unsigned min_threads; /* kept when idle; default 1 */
     unsigned max_threads; /* default 8 */
     int64_t idle_ms;      /* a surplus idle worker retires after this; default 30 000 */
-    unsigned queue_calls; /* waiting calls; default 1024; beyond: GN_ERR_FULL */
+    unsigned queue_calls; /* waiting calls, of each limited family and of all others together;
+                             default 1024; beyond: GN_ERR_FULL */
     int64_t queue_ms;     /* longest wait for a worker; default 30 000; 0: no limit */
     int64_t stuck_ms;     /* a late call's worker is stuck after this; default 10 000; 0: never */
     int64_t gil_watch_ms; /* a GIL that does not move for so long is logged
@@ -152,7 +153,8 @@ GN_ANY_THREAD unsigned gn_pyexec_max_threads(const struct gn_pyexec *exec);
  * Queues a call; it is published when this turn of the loop ends.
  *
  * Returns: GN_OK (one of done or refused follows, never during this call),
- *          GN_ERR_FULL (queue_calls are waiting; nothing was taken),
+ *          GN_ERR_FULL (queue_calls are waiting, of its family if that is limited;
+ *          nothing was taken),
  *          GN_ERR_CLOSED (stopping; nothing was taken)
  */
 GN_LOOP_THREAD GN_MUST_CHECK enum gn_err gn_pyexec_submit(

@@ -185,7 +185,8 @@ const struct gn_option gn_cli_options[] = {
                 .words = queue_orders,
                 AT(queue_order)},
         {.name = "queue-limit",
-                .help = "Requests that may wait for a worker; beyond: 503.",
+                .help = "Requests that may wait for a worker; beyond: 503. An application with a "
+                        "--mount-limit has as many for itself.",
                 COUNT(1, 1000000),
                 AT(queue_limit)},
         {.name = "queue-timeout",

@@ -98,6 +98,17 @@ def test_a_mount_at_its_limit_holds_up_no_other():
         assert time.monotonic() - start > 2.9 * SLOW, "two at a time"
 
 
+def test_a_mount_that_fills_its_queue_fills_nobody_elses():
+    with Server("--mount", "/a=slow:application", "--mount", "/b=echo:application",
+                "--mount-limit", "/a=1", "--queue-limit", "2", threads=4) as server, \
+            ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(server.get, f"/a/sleep?s={SLOW}") for _ in range(8)]
+        assert eventually(lambda: sum(job.done() for job in jobs) >= 5, 5 * SLOW)
+        assert {server.get("/b/").status for _ in range(5)} == {200}, "refused beside idle threads"
+        statuses = sorted(job.result().status for job in jobs)
+        assert statuses == [200] * 3 + [503] * 5, "one runs, two wait"
+
+
 def test_a_full_queue_says_when_to_come_back():
     with Server("--queue-limit", "1", "slow:application", threads=1) as server, \
             ThreadPoolExecutor(4) as pool:

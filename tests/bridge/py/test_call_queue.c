@@ -14,6 +14,7 @@ static void publish(struct gn_call_queue *queue, struct gn_pycall *calls, unsign
 
     gn_list_init(&batch);
     for (unsigned i = 0; i < n; i++) {
+        cr_assert(gn_call_queue_announce(queue, calls[i].family, UINT32_MAX));
         gn_list_append(&batch, &calls[i].link);
     }
     gn_call_queue_publish(queue, &batch, n);
@@ -378,6 +379,35 @@ Test(call_queue, keeps_a_family_within_its_limit)
     gn_call_queue_end(&queue, 1);
     cr_assert_eq(gn_call_queue_pop(&queue, &roomy, true), &calls[2]);
     cr_assert_eq(gn_call_queue_pop_any(&queue), &calls[4], "a limit does not hold up the end");
+    gn_call_queue_fini(&queue);
+}
+
+Test(call_queue, bounds_what_waits_of_each_limited_family)
+{
+    static const unsigned limits[] = {0, 1, 0, 1};
+    struct gn_call_queue queue;
+    struct gn_pycall calls[4] = {{.family = 1}, {.family = 1}, {.family = 0}, {.family = 2}};
+
+    gn_call_queue_init(&queue, 0, limits, GN_ARRAY_LEN(limits));
+    publish(&queue, calls, 1);
+    cr_assert(gn_call_queue_announce(&queue, 1, 2));
+    cr_assert_not(gn_call_queue_announce(&queue, 1, 2), "one waits, one is announced");
+    cr_assert(gn_call_queue_announce(&queue, 3, 2), "another limited one has its own");
+    cr_assert(gn_call_queue_announce(&queue, 0, 2), "so have those without a limit,");
+    cr_assert(gn_call_queue_announce(&queue, 2, 2));
+    cr_assert_not(gn_call_queue_announce(&queue, 0, 2), "which share it");
+    cr_assert_not(gn_call_queue_announce(&queue, 2, 2));
+    gn_call_queue_retract(&queue, 1);
+    gn_call_queue_retract(&queue, 0);
+    gn_call_queue_retract(&queue, 2);
+    publish(&queue, calls + 1, 3);
+    cr_assert_not(gn_call_queue_announce(&queue, 1, 2));
+    cr_assert_not(gn_call_queue_announce(&queue, 2, 2));
+    gn_call_queue_remove(&queue, &calls[1]);
+    cr_assert(gn_call_queue_announce(&queue, 1, 2));
+    cr_assert_not(gn_call_queue_announce(&queue, 0, 2));
+    gn_call_queue_remove(&queue, &calls[3]);
+    cr_assert(gn_call_queue_announce(&queue, 0, 2));
     gn_call_queue_fini(&queue);
 }
 
