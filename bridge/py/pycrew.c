@@ -17,6 +17,8 @@
 #include "bridge/py/fork.h"
 #include "bridge/py/pyerr.h"
 #include "bridge/py/pyworker.h"
+#include "server/base/err.h"
+#include "server/base/log.h"
 #include "server/base/thread_cond.h"
 
 #include "bridge/py/gil_priv.h"
@@ -24,9 +26,10 @@
 
 #define CAPSULE_NAME "gustnado.worker"
 #define JOIN_S 1.0
-#define STOP_TURN_MS 5   /* while stopping, how often the loop runs a turn */
-#define PATIENCE 2       /* times what a dear call may cost, before it counts as dearer */
-#define COMPUTES_ABOVE 4 /* one part in so many of the time */
+#define BIRTH_AGAIN_MS 1000 /* after one that failed */
+#define STOP_TURN_MS 5      /* while stopping, how often the loop runs a turn */
+#define PATIENCE 2          /* times what a dear call may cost, before it counts as dearer */
+#define COMPUTES_ABOVE 4    /* one part in so many of the time */
 #define WAITS_BELOW 16
 
 /* ---- births ------------------------------------------------------------------------ */
@@ -160,6 +163,12 @@ struct birth {
     unsigned number;
 };
 
+/* What is short, threads or memory, will not be there a millisecond later. */
+static void put_off_births_locked(struct gn_pyexec *exec)
+{
+    exec->shared.births_from = gn_deadline_after_ms(gn_clock_now(), BIRTH_AGAIN_MS);
+}
+
 static void *give_birth(void *arg)
 {
     struct birth *birth = arg;
@@ -180,6 +189,7 @@ static void *give_birth(void *arg)
     if (!is_born) {
         gn_pyexec_remove_worker_locked(exec, birth->worker, &exec->shared.spare);
         exec->shared.n_coming--;
+        put_off_births_locked(exec);
     }
     exec->shared.n_births--;
     (void)pthread_cond_signal(&exec->shared.gone);
@@ -214,11 +224,15 @@ static struct gn_pyworker *worker_get_locked(struct gn_pyexec *exec)
 
 bool gn_pycrew_start_locked(struct gn_pyexec *exec)
 {
-    struct birth *birth = gn_xalloc(sizeof(*birth));
+    struct birth *birth;
     pthread_attr_t attr;
     pthread_t thread;
     int rc;
 
+    if (gn_clock_now() < exec->shared.births_from) {
+        return false;
+    }
+    birth = gn_xalloc(sizeof(*birth));
     *birth = (struct birth){
             .exec = exec, .worker = worker_get_locked(exec), .number = ++exec->shared.n_named};
     birth->worker->number = birth->number;
@@ -229,12 +243,25 @@ bool gn_pycrew_start_locked(struct gn_pyexec *exec)
     if (rc != 0) {
         gn_list_append(&exec->shared.spare, &birth->worker->link);
         gn_free(birth);
+        put_off_births_locked(exec);
+        exec->shared.births_errno = rc;
         return false;
     }
     gn_pyexec_add_worker_locked(exec, birth->worker);
     exec->shared.n_coming++;
     exec->shared.n_births++;
     return true;
+}
+
+void gn_pycrew_report(int births_errno)
+{
+    struct gn_error why = {0};
+
+    if (births_errno != 0) {
+        (void)!gn_error_set(&why, GN_ERR_SYSTEM, births_errno,
+                "a Python worker could not be started, so calls wait for those that run");
+        gn_log_error("%s", why.message);
+    }
 }
 
 /* ---- looking ------------------------------------------------------------------------ */

@@ -17,8 +17,11 @@
 struct gn_pyexec;
 
 /** Starts one more worker, which counts from now on. With the executor's lock held.
- *  Returns: false when no thread could be had. */
+ *  Returns: false when no thread could be had, now or within the last second. */
 GN_ANY_THREAD bool gn_pycrew_start_locked(struct gn_pyexec *exec);
+
+/** Logs why none could be had (shared.births_errno; 0: nothing to say). Without the lock. */
+void gn_pycrew_report(int births_errno);
 
 /**
  * Looks which workers use their processor and which wait outside Python, by

@@ -171,11 +171,15 @@ GN_LOOP_THREAD static bool check_locked(struct gn_pyexec *exec, struct gn_pywake
 void gn_pydispatch_check(struct gn_pyexec *exec)
 {
     struct gn_pywake wake = {.n = 0};
+    int births_errno;
     bool is_needed;
 
     (void)pthread_mutex_lock(&exec->shared.lock);
     is_needed = check_locked(exec, &wake);
+    births_errno = exec->shared.births_errno;
+    exec->shared.births_errno = 0;
     gn_pyexec_unlock(exec, &wake);
+    gn_pycrew_report(births_errno);
     if (is_needed) {
         start_check(exec);
     } else {

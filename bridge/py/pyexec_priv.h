@@ -153,9 +153,11 @@ struct gn_pyexec {
         unsigned n_in_call;
         unsigned n_waiting; /* of those in a cheap call, outside Python; and in one given up */
         unsigned n_given_up;
-        unsigned n_births; /* helper threads that start workers */
-        unsigned n_named;  /* for the names of threads */
-        uint64_t n_ended;  /* calls */
+        unsigned n_births;       /* helper threads that start workers */
+        unsigned n_named;        /* for the names of threads */
+        gn_deadline births_from; /* when the system refused a thread: not again before this */
+        int births_errno;        /* why, until the loop has logged it */
+        uint64_t n_ended;        /* calls */
         uint64_t n_wakeups;
         uint64_t n_begun;
         uint64_t n_computing_begun;
