@@ -65,6 +65,7 @@ struct gn_http1_conn {
     bool reads_want_write; /* and the other way round */
     bool peer_is_trusted;  /* by server->proxies.forwarded */
     bool is_told;          /* refused before it was read: counted in server->n_told */
+    bool reads_large;      /* the last request's content did not come with its head */
 
     enum gn_err body_failure; /* of the last read of content, for the next step to answer */
     unsigned n_requests;

@@ -9,7 +9,9 @@
  *
  * Heads are read into blocks, where they stay. Content of a request passes
  * through the server's scratch memory instead, because it is copied to its
- * place anyway; what arrived behind it (the next request) goes to a block.
+ * place anyway; what arrived behind it (the next request) goes to a block. Where
+ * content did not come with its head, the block for the next one is larger, so
+ * that a small upload takes one read.
  *
  * One read per event: the loop comes back when there is more, and others get
  * their turn in between. Of bytes that a TLS layer has taken already the
@@ -84,7 +86,8 @@ static bool note_read(struct gn_http1_conn *c, enum gn_err rc)
 
 GN_LOOP_THREAD static bool read_to_block(struct gn_http1_conn *c)
 {
-    size_t room = gn_input_make_room(&c->in, &c->server->blocks);
+    size_t room = gn_input_make_room(
+            &c->in, &c->server->blocks, c->reads_large ? GN_RBUF_LARGE_BYTES : GN_RBUF_BYTES);
     struct gn_rbuf *block = c->in.block;
     struct gn_buf into = {
             .ptr = block->data, .len = block->end, .cap = block->cap, .limit = block->cap};
@@ -112,6 +115,7 @@ GN_LOOP_THREAD static bool read_body(struct gn_http1_conn *c)
         return false;
     }
     in = gn_buf_slice(scratch);
+    c->reads_large = true;
     c->body_failure = gn_http1_conn_feed_body(c, in, &consumed);
     if (c->body_failure == GN_ERR_FULL) {
         c->body_failure = GN_OK;

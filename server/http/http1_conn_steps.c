@@ -252,6 +252,7 @@ GN_LOOP_THREAD static enum gn_step_result on_head(struct gn_http1_conn *c)
         return fail_body(c, GN_ERR_PROTOCOL);
     }
     p->body_ended = gn_http1_body_is_done(&c->body);
+    c->reads_large = c->reads_large && !p->body_ended;
     if (p->body_ended || p->ex.body_mode == GN_BODY_STREAM) {
         gn_exchange_serve(p);
         return GN_STEP_MORE;

@@ -11,14 +11,25 @@
 
 #define MAX_FREE_BLOCKS 128
 
+/** Where blocks of that size are kept; NULL: they are not. */
+static struct gn_rbuf_shelf *shelf_for(struct gn_rbuf_pool *pool, size_t cap)
+{
+    if (cap == GN_RBUF_BYTES) {
+        return &pool->usual;
+    }
+    return cap == GN_RBUF_LARGE_BYTES ? &pool->large : NULL;
+}
+
 struct gn_rbuf *gn_rbuf_take(struct gn_rbuf_pool *pool, size_t min_bytes)
 {
     size_t cap = GN_MAX(min_bytes, (size_t)GN_RBUF_BYTES);
-    struct gn_rbuf *block = pool->free;
+    struct gn_rbuf_shelf *shelf = shelf_for(pool, cap);
+    struct gn_rbuf *block;
 
-    if (block != NULL && cap == GN_RBUF_BYTES) {
-        pool->free = block->next_free;
-        pool->n_free--;
+    if (shelf != NULL && shelf->free != NULL) {
+        block = shelf->free;
+        shelf->free = block->next_free;
+        shelf->n_free--;
     } else {
         block = gn_xalloc(sizeof(*block) + cap);
     }
@@ -39,6 +50,7 @@ struct gn_rbuf *gn_rbuf_ref(struct gn_rbuf *block)
 void gn_rbuf_unref(struct gn_rbuf_pool *pool, struct gn_rbuf **block_ptr)
 {
     struct gn_rbuf *block = *block_ptr;
+    struct gn_rbuf_shelf *shelf;
 
     *block_ptr = NULL;
     if (block == NULL) {
@@ -48,25 +60,32 @@ void gn_rbuf_unref(struct gn_rbuf_pool *pool, struct gn_rbuf **block_ptr)
     if (--block->refs > 0) {
         return;
     }
+    shelf = shelf_for(pool, block->cap);
     /* Under AddressSanitizer a freed block is poisoned: slices kept too long are found. */
-    if (block->cap != GN_RBUF_BYTES || pool->n_free >= MAX_FREE_BLOCKS || GN_ASAN) {
+    if (shelf == NULL || shelf->n_free >= MAX_FREE_BLOCKS || GN_ASAN) {
         gn_free(block);
         return;
     }
-    block->next_free = pool->free;
-    pool->free = block;
-    pool->n_free++;
+    block->next_free = shelf->free;
+    shelf->free = block;
+    shelf->n_free++;
+}
+
+static void clear_shelf(struct gn_rbuf_shelf *shelf)
+{
+    while (shelf->free != NULL) {
+        struct gn_rbuf *block = shelf->free;
+
+        shelf->free = block->next_free;
+        gn_free(block);
+    }
+    shelf->n_free = 0;
 }
 
 void gn_rbuf_pool_fini(struct gn_rbuf_pool *pool)
 {
-    while (pool->free != NULL) {
-        struct gn_rbuf *block = pool->free;
-
-        pool->free = block->next_free;
-        gn_free(block);
-    }
-    pool->n_free = 0;
+    clear_shelf(&pool->usual);
+    clear_shelf(&pool->large);
 }
 
 void gn_input_consume(struct gn_input *in, size_t n)
@@ -89,13 +108,13 @@ static void move_to_new_block(struct gn_input *in, struct gn_rbuf_pool *pool, si
     in->start = 0;
 }
 
-size_t gn_input_make_room(struct gn_input *in, struct gn_rbuf_pool *pool)
+size_t gn_input_make_room(struct gn_input *in, struct gn_rbuf_pool *pool, size_t first_bytes)
 {
     struct gn_rbuf *block = in->block;
     size_t unread = gn_input_n_bytes(in);
 
     if (block == NULL) {
-        in->block = gn_rbuf_take(pool, GN_RBUF_BYTES);
+        in->block = gn_rbuf_take(pool, first_bytes);
         in->start = 0;
         return in->block->cap;
     }

@@ -8,15 +8,16 @@
  * so slices of the head stay valid while the connection reads on behind it. A
  * connection without unread bytes holds no block.
  *
- * Thread: the loop thread. Ownership: references; blocks of the standard size
- * go back to the pool they came from.
+ * Thread: the loop thread. Ownership: references; blocks of the two sizes go
+ * back to the pool they came from.
  */
 
 #include <stddef.h>
 
 #include "server/base/slice.h"
 
-enum { GN_RBUF_BYTES = 8192 };
+enum { GN_RBUF_BYTES = 8192 };        /* of a block as a rule */
+enum { GN_RBUF_LARGE_BYTES = 16384 }; /* where small uploads are usual */
 
 struct gn_rbuf {
     struct gn_rbuf *next_free; /* in the pool */
@@ -26,10 +27,16 @@ struct gn_rbuf {
     char data[];
 };
 
-/** A zeroed pool is ready. */
-struct gn_rbuf_pool {
+/* Free blocks of one size. */
+struct gn_rbuf_shelf {
     struct gn_rbuf *free;
     unsigned n_free;
+};
+
+/** A zeroed pool is ready. */
+struct gn_rbuf_pool {
+    struct gn_rbuf_shelf usual;
+    struct gn_rbuf_shelf large;
 };
 
 /** An empty block of at least `min_bytes`, with one reference. */
@@ -61,9 +68,10 @@ void gn_input_consume(struct gn_input *in, size_t n);
  * Makes room behind the unread bytes, moving them when it must: to the front
  * of a block nobody else looks at, or to a new block of twice their size, so
  * that each byte is moved a bounded number of times however they trickle in.
+ * Where there is no block, the first has `first_bytes` at least.
  * Returns the room, at least 1.
  */
-size_t gn_input_make_room(struct gn_input *in, struct gn_rbuf_pool *pool);
+size_t gn_input_make_room(struct gn_input *in, struct gn_rbuf_pool *pool, size_t first_bytes);
 /** Appends a copy. */
 void gn_input_append(struct gn_input *in, struct gn_rbuf_pool *pool, struct gn_slice bytes);
 /** Gives the block back when no byte is unread. */

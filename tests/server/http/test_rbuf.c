@@ -7,7 +7,7 @@
 
 static void put(struct gn_input *in, struct gn_rbuf_pool *pool, char c)
 {
-    cr_assert(gn_input_make_room(in, pool) > 0);
+    cr_assert(gn_input_make_room(in, pool, GN_RBUF_BYTES) > 0);
     in->block->data[in->block->end++] = c;
 }
 
@@ -22,7 +22,7 @@ Test(rbuf, a_block_comes_back_from_the_pool)
     gn_rbuf_unref(&pool, &a);
     cr_assert_null(a);
     if (!GN_ASAN) {
-        cr_assert_eq(pool.n_free, 1);
+        cr_assert_eq(pool.usual.n_free, 1);
         a = gn_rbuf_take(&pool, GN_RBUF_BYTES);
         cr_assert_eq(a, again);
         gn_rbuf_unref(&pool, &a);
@@ -35,10 +35,28 @@ Test(rbuf, larger_blocks_are_not_kept)
 {
     struct gn_rbuf_pool pool = {0};
     struct gn_rbuf *a = gn_rbuf_take(&pool, GN_RBUF_BYTES + 1);
+    struct gn_rbuf *b = gn_rbuf_take(&pool, GN_RBUF_LARGE_BYTES + 1);
 
     cr_assert_geq(a->cap, GN_RBUF_BYTES + 1);
+    cr_assert_geq(b->cap, GN_RBUF_LARGE_BYTES + 1);
     gn_rbuf_unref(&pool, &a);
-    cr_assert_eq(pool.n_free, 0);
+    gn_rbuf_unref(&pool, &b);
+    cr_assert_eq(pool.usual.n_free + pool.large.n_free, 0);
+    gn_rbuf_pool_fini(&pool);
+}
+
+Test(rbuf, the_first_block_is_as_large_as_asked_for)
+{
+    struct gn_rbuf_pool pool = {0};
+    struct gn_input in = {0};
+
+    cr_assert_eq(gn_input_make_room(&in, &pool, GN_RBUF_LARGE_BYTES), GN_RBUF_LARGE_BYTES);
+    cr_assert_eq(gn_input_make_room(&in, &pool, GN_RBUF_BYTES), GN_RBUF_LARGE_BYTES);
+    gn_input_clear(&in, &pool);
+    cr_assert_eq(gn_input_make_room(&in, &pool, GN_RBUF_BYTES), GN_RBUF_BYTES);
+    gn_input_clear(&in, &pool);
+    cr_assert_eq(pool.usual.n_free, GN_ASAN ? 0 : 1, "each is kept with its like");
+    cr_assert_eq(pool.large.n_free, GN_ASAN ? 0 : 1);
     gn_rbuf_pool_fini(&pool);
 }
 
