@@ -78,9 +78,9 @@ class Bench:
         """GET of 1 KiB over 1, 64 and 512 connections, server and load on a core each"""
         servers = self.start(FAST, cores=SERVER_CORE)
         with stopping(servers):
-            for connections in (64, 1, 512):
-                self.interleave(f"1 KiB, {connections} connections", servers, lambda n, s: measure(
-                    s, path_of(n, "/1k"), connections, self.seconds, LOAD_CORE))
+            for count, noun in ((64, "connections"), (1, "connection"), (512, "connections")):
+                self.interleave(f"1 KiB, {count} {noun}", servers, lambda n, s: measure(
+                    s, path_of(n, "/1k"), count, self.seconds, LOAD_CORE))
 
     def sizes(self):
         """GET of 10 and 100 KiB and POST of 10 KiB, 64 connections, a core each"""

@@ -123,7 +123,7 @@ def print_budgets(rows):
 
 
 COLOURS = {"gustnado": "#2f7f79", "gustnado native": "#b9792a", "floor": "#9aa3a8",
-           "nginx": "#9aa3a8"}
+           "floor 10k": "#9aa3a8", "floor 100k": "#9aa3a8", "nginx": "#9aa3a8"}
 
 
 def plot(results, path):
@@ -150,7 +150,7 @@ def plot(results, path):
             axis.barh([b[0] for b in bars], [b[1] for b in bars],
                       color=[COLOURS.get(b[0], "#c9bfa8") for b in bars])
             for at, (_, value) in enumerate(bars):
-                text = f" {value:,.0f}" if value >= 100 else f" {value:.2g}"
+                text = f" {value:,.0f}" if value >= 10 else f" {value:.2g}"
                 axis.text(value, at, text, va="center", fontsize=8)
             axis.margins(x=0.18)
             axis.set_title(f"{title}: {label}", fontsize=10, loc="left")
