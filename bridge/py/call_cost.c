@@ -173,9 +173,9 @@ unsigned gn_call_costs_count(const struct gn_call_costs *costs)
 
 /* ---- learning ------------------------------------------------------------------ */
 
-/* The outside of a thread that lost `gil_ns` whenever it gave its processor up, less where others
-   did not compute that long, and `taken_ns` whenever it was taken from it. */
-static int64_t less(const struct gn_call_spent *spent, int64_t gil_ns, int64_t taken_ns)
+/* If the thread lost `gil_ns` whenever it gave its processor up, but in all no more than others
+   computed, and `taken_ns` whenever it was taken from it. */
+static int64_t outside_without(const struct gn_call_spent *spent, int64_t gil_ns, int64_t taken_ns)
 {
     int64_t outside_ns = spent->wall_ns - spent->cpu_ns;
 
@@ -190,9 +190,9 @@ struct gn_call_outside gn_call_outside(const struct gn_call_spent *spent)
         return (struct gn_call_outside){0};
     }
     return (struct gn_call_outside){
-            .least_ns = less(spent, GIL_SLOTS_MOST * spent->interval_ns, TAKEN_MOST_NS),
-            .likely_ns = less(spent, GIL_SLOT_NS, TAKEN_NS),
-            .most_ns = less(spent, 0, 0),
+            .least_ns = outside_without(spent, GIL_SLOTS_MOST * spent->interval_ns, TAKEN_MOST_NS),
+            .likely_ns = outside_without(spent, GIL_SLOT_NS, TAKEN_NS),
+            .most_ns = outside_without(spent, 0, 0),
     };
 }
 

@@ -18,7 +18,7 @@ static const int64_t handicap_ms[GN_CALL_SIZES] = {0, 50, 400, 2000, 5000};
 #define HANDICAP_SHARE 4 /* of the longest wait, at most */
 
 /* Written by whoever holds the lock, so a store is enough. */
-static void count(atomic_uint *counter, int more)
+static void add_locked(atomic_uint *counter, int more)
 {
     unsigned n = atomic_load_explicit(counter, memory_order_relaxed);
 
@@ -101,9 +101,9 @@ void gn_call_queue_publish(struct gn_call_queue *queue, struct gn_list *batch, u
         lanes->filled |= 1U << call->class;
         lanes->n[call->class]++;
         lanes->n_announced--;
-        count(&lanes->n_calls, 1);
+        add_locked(&lanes->n_calls, 1);
     }
-    count(&queue->n_calls, (int)n);
+    add_locked(&queue->n_calls, (int)n);
 }
 
 void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call)
@@ -115,8 +115,8 @@ void gn_call_queue_remove(struct gn_call_queue *queue, struct gn_pycall *call)
         lanes->filled &= ~(1U << call->class);
     }
     lanes->n[call->class]--;
-    count(&lanes->n_calls, -1);
-    count(&queue->n_calls, -1);
+    add_locked(&lanes->n_calls, -1);
+    add_locked(&queue->n_calls, -1);
 }
 
 void gn_call_queue_reclass(

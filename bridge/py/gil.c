@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Of a free-threaded build the GIL can be on all the same: by PYTHON_GIL=1, or
- * for an extension module that does not say that it can do without. So it is
- * asked for at the start and every few milliseconds by workers that run. With a
- * GIL as ever all of this is constant, and this file all but empty.
+ * Of a free-threaded build the GIL is on as well unless PYTHON_GIL=0 is set, and an
+ * application may change that while it runs. So it is asked for at the start and
+ * every few milliseconds by workers that run. With a GIL as ever all of this is
+ * constant, and this file all but empty.
  */
 #include <Python.h>
 

@@ -3,6 +3,7 @@
 
 #include "bridge/py/pycrew.h"
 #include "bridge/py/pyexec.h"
+#include "tests/bridge/py/exec_fixture.h"
 #include "tests/support/python.h"
 #include "tests/support/test.h"
 
@@ -97,4 +98,30 @@ Test(pycrew, grows_retires_and_grows_again)
     cr_assert(gn_test_python_is("threading.enumerate() == [threading.main_thread()]"));
     gn_test_python_stop();
     gn_loop_destroy(&loop);
+}
+
+Test(pycrew, tries_once_a_second_while_no_thread_can_be_had)
+{
+    const struct gn_pyexec_options options = gn_pyexec_options_default();
+    struct exec_call call;
+
+    exec_begin(&options,
+            "import threading\n"
+            "start, n_tried = threading.Thread.start, 0\n"
+            "def refuse(self):\n"
+            "    global n_tried\n"
+            "    n_tried += 1\n"
+            "    raise RuntimeError(\"can't start new thread\")\n"
+            "threading.Thread.start = refuse\n"
+            "def work(): return 7\n");
+    gn_assert_loop_thread(exec_loop);
+    exec_submit(&call, "work");
+    exec_await_log("a Python worker could not be started");
+    cr_assert(exec_log_has("can't start new thread"));
+    exec_run_for(300);
+    exec_python("assert n_tried <= 2, n_tried\n" /* a busy machine may take its second */
+                "threading.Thread.start = start\n");
+    exec_await(&call.is_done);
+    cr_assert_eq(call.result, 7, "it had to wait, no more");
+    exec_end(&call, 1);
 }
