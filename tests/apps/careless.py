@@ -23,6 +23,7 @@ import time
 from urllib.parse import parse_qs
 
 from careless_notes import PLAIN, lock, note, notes, ok
+# Views, which application() finds by their names:
 from careless_writes import (no_exc_info, threads_write, write_from_thread, write_in_close,
                              write_kept, write_late)
 
